@@ -1,0 +1,28 @@
+"""The workflow of Flyte's tutorial: wait for a file, then read it.
+
+Locally:  python examples/wait_and_run.py s3://bucket/key      (or a path of this machine)
+"""
+
+import sys
+
+from flytekit import FlyteFile, task, workflow
+from objectstore_sensor import WaitForObjectStoreFile, metadata
+
+sensor = WaitForObjectStoreFile(poll_interval=1, metadata=metadata(timeout="1H", retries=10))
+
+
+@task
+def do_next(path: str) -> int:
+    """Count the bytes of the object: it is really read."""
+    with open(FlyteFile(path)) as file:
+        return len(file.read())
+
+
+@workflow
+def wait_and_run(path: str) -> int:
+    path = sensor(path=path)
+    return do_next(path=path)
+
+
+if __name__ == "__main__":
+    print(wait_and_run(path=sys.argv[1]))

@@ -1,0 +1,137 @@
+# shellcheck shell=bash
+# The container engine, and the few things docker and podman do differently.
+# Sourced, after tools/lib.sh.
+
+# What kind needs of podman: names and ports for containers, and runc (crun
+# refuses hosts with both cgroup versions).
+readonly podman_packages='podman netavark aardvark-dns iptables runc'
+readonly podman_settings=/etc/containers/containers.conf.d/50-objectstore-sensor.conf
+
+# use_engine: sets ENGINE to docker or podman, the first that works here.
+# Where neither does, podman is installed if this is Debian (or Ubuntu) and root.
+use_engine() {
+  ENGINE=$(find_engine)
+  if [ -z "$ENGINE" ]; then
+    install_podman
+    ENGINE=$(find_engine)
+    [ -n "$ENGINE" ] || die 'no container engine: podman was installed, but "podman info" fails; run that to see why'
+  fi
+  if [ "$ENGINE" = podman ]; then
+    export KIND_EXPERIMENTAL_PROVIDER=podman
+  fi
+}
+
+find_engine() {
+  local engine
+  for engine in docker podman; do
+    if have "$engine" && timeout 30 "$engine" info >/dev/null 2>&1; then
+      printf '%s' "$engine"
+      return
+    fi
+  done
+}
+
+install_podman() {
+  if [ ! -e /etc/debian_version ] || [ "$(id -u)" -ne 0 ]; then
+    die 'no container engine: neither "docker info" nor "podman info" works here; install and start one of them (on Debian and Ubuntu, run as root and podman is installed for you)'
+  fi
+  # The settings first, so that a podman that is there is one that is set up.
+  step 'podman: settings' configure_podman
+  debian_install "$podman_packages"
+}
+
+# Podman's default limits can exceed the hard limits of this root, which only a
+# root with CAP_SYS_RESOURCE may raise: no container would start.
+configure_podman() {
+  local files processes
+  files=$(lower_of 20000 "$(ulimit -Hn)")
+  processes=$(lower_of 20000 "$(ulimit -Hu)")
+  # kind mounts it into the node; hosts whose kernel has no modules lack it.
+  mkdir -p /lib/modules "$(dirname "$podman_settings")"
+  cat >"$podman_settings.part" <<TOML
+# Written by k8s/airgap/engine.sh of objectstore-sensor, which says why.
+[containers]
+default_ulimits = ["nofile=$files:$files", "nproc=$processes:$processes"]
+
+[engine]
+runtime = "runc"
+TOML
+  mv "$podman_settings.part" "$podman_settings"
+}
+
+# lower_of NUMBER LIMIT, where LIMIT may be "unlimited".
+lower_of() {
+  if [ "$2" = unlimited ] || [ "$1" -lt "$2" ]; then
+    printf '%s' "$1"
+  else
+    printf '%s' "$2"
+  fi
+}
+
+# build_image NAME ARGUMENTS...: docker or podman build.
+build_image() {
+  local name=$1 options=()
+  shift
+  if [ "$ENGINE" = podman ]; then
+    # Host network: package indexes may be reachable only as the host reaches them.
+    options=(--network=host)
+    host_settings
+  fi
+  "$ENGINE" build "${options[@]}" --tag "$name" "$@"
+}
+
+# host_settings: adds to options what makes pip and uv in the build find the
+# package index as they do on the host. Mounted, so nothing of it stays in an
+# image. Docker's build cannot mount files of the host: there they go without.
+host_settings() {
+  local dir=$CACHE/build-settings bundle settings find_links
+  mkdir -p "$dir"
+  bundle=${PIP_CERT:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
+  if [ -f "$bundle" ]; then
+    options+=(--volume "$bundle:/etc/ssl/certs/ca-certificates.crt:ro")
+    printf 'native-tls = true\n' >"$dir/uv.toml"
+    options+=(--volume "$dir/uv.toml:/etc/uv/uv.toml:ro")
+  fi
+  have python3 || return 0
+  settings=$(python3 -m pip config list 2>/dev/null) || return 0
+  # global.NAME='value' (files) and :env:.NAME='value' (PIP_*) as one pip.conf.
+  {
+    printf '[global]\n'
+    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" <<<"$settings" |
+      sed -E "s|^cert = .*|cert = /etc/ssl/certs/ca-certificates.crt|" | sort -u
+  } >"$dir/pip.conf"
+  options+=(--volume "$dir/pip.conf:/etc/pip.conf:ro")
+  for find_links in ${PIP_FIND_LINKS:-}; do
+    if [ -d "$find_links" ]; then
+      options+=(--volume "$find_links:$find_links:ro")
+    fi
+  done
+}
+
+# image_field NAME GO-TEMPLATE: a field of a local image, empty if there is none.
+image_field() {
+  "$ENGINE" image inspect --format "{{ $2 }}" "$1" 2>/dev/null || true
+}
+
+# save_image FILE NAME: as an archive for "kind load". A name without a host stays
+# one (podman save would write localhost/NAME); containerd then completes it as it
+# completes such names in manifests.
+save_image() {
+  rm -f "$1"
+  if [ "$ENGINE" = podman ]; then
+    podman push --quiet "$2" "docker-archive:$1:$2"
+  else
+    docker save --output "$1" "$2"
+  fi
+}
+
+# save_images FILE NAMES...: several, with the hosts in their names, as one archive.
+save_images() {
+  local file=$1
+  shift
+  if [ "$ENGINE" = podman ]; then
+    podman save --quiet --multi-image-archive --output "$file" "$@"
+  else
+    docker save --output "$file" "$@"
+  fi
+}

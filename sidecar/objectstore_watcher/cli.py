@@ -1,0 +1,233 @@
+"""The command ``objectstore-watcher``: arguments, wiring, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from objectstore_watcher import process
+from objectstore_watcher.contract import ENV_PREFIX, Request, WatchSpec, flag, options, variable
+from objectstore_watcher.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    MarkerError,
+    WaitError,
+)
+
+if TYPE_CHECKING:
+    from objectstore_watcher.metrics import Metrics
+    from objectstore_watcher.serving import Check
+    from objectstore_watcher.watch import Event, Observer
+
+
+class Exit(IntEnum):
+    """The exit codes."""
+
+    READY = 0
+    INTERNAL = 1
+    USAGE = 2
+    DEADLINE = 3
+    REFUSED = 4
+    TRY_AGAIN = 5
+    MARKERS = 6
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+EXITS = {
+    Exit.READY: "the object is there; with --dir: told to stop after the wait ended",
+    Exit.INTERNAL: "an error of this program's own",
+    Exit.USAGE: "an argument cannot be right; nothing was requested",
+    Exit.DEADLINE: "the object did not appear in time",
+    Exit.REFUSED: "waiting cannot help: bucket missing, no access, TLS",
+    Exit.TRY_AGAIN: "waiting cannot help, but a new attempt may: expired credentials, clock skew",
+    Exit.MARKERS: "the marker directory is missing, full or read-only",
+    Exit.INTERRUPTED: "SIGINT before the wait ended",
+    Exit.TERMINATED: "SIGTERM before the wait ended",
+}
+
+LOG_FORMATS = ("auto", "json", "text")
+
+_OWN = {
+    "dir": (
+        "DIRECTORY",
+        "marker directory; makes this a sidecar, which asks `request` when no PATH is given",
+    ),
+    "metrics_address": ("HOST:PORT", "serve /metrics, /healthz and /readyz here (default: nowhere)"),
+    "log_format": ("|".join(LOG_FORMATS), "auto: text on a terminal, else JSON (default: auto)"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line and the environment say.
+
+    Attributes:
+        spec: what to wait for; None: what main asks for in the marker directory.
+        directory: the marker directory; None: no markers, exit when the wait ends.
+        metrics_address: where to serve metrics; empty: nowhere.
+        log_format: one of `LOG_FORMATS`.
+    """
+
+    spec: WatchSpec | None
+    directory: Path | None
+    metrics_address: str
+    log_format: str
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and end the process with one of `Exit`."""
+    process.block()  # first of all: a signal that comes during the imports below is kept
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        return _run(parse(argv))
+    except WaitError as error:
+        print(f"objectstore-watcher: error: {error}", file=sys.stderr)
+        return code_of(error)
+
+
+def parse(argv: Sequence[str]) -> Settings:
+    """The settings; flags win over the environment.
+
+    Raises:
+        InvalidArgument: one of them cannot be right.
+    """
+    flags = vars(_parser().parse_args(argv))
+    names = ["uri", *(option.name for option in options()), *_OWN]
+    values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
+    values |= flags
+    own = {name: values.pop(name, "") for name in _OWN}
+    log_format = own["log_format"] or "auto"
+    if log_format not in LOG_FORMATS:
+        raise InvalidArgument("--log-format", f"{log_format!r} is unknown", cure=f"use one of {', '.join(LOG_FORMATS)}")
+    return Settings(
+        spec=_spec(values, flags, bool(own["dir"])),
+        directory=Path(own["dir"]) if own["dir"] else None,
+        metrics_address=own["metrics_address"],
+        log_format=log_format,
+    )
+
+
+def _spec(values: dict[str, Any], flags: dict[str, Any], is_sidecar: bool) -> WatchSpec | None:
+    if "uri" in values:
+        return WatchSpec(**values)
+    if not is_sidecar:
+        raise InvalidArgument("PATH", "no path to wait for is given", cure="try objectstore-watcher s3://bucket/key")
+    for option in options():
+        if option.name in flags:
+            raise InvalidArgument(flag(option.name), "has no effect without a PATH", cure="main's request says it")
+    return None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidArgument("arguments", message, cure="see objectstore-watcher --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="objectstore-watcher",
+        description="Wait until an object is there: s3://bucket/key, file:///path or a plain path.",
+        epilog=f"Each option can be given as {ENV_PREFIX}<NAME> in the environment; flags win.\n\nexit codes:\n"
+        + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXITS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("uri", nargs="?", metavar="PATH", help="what to wait for")
+    for option in options():
+        default = f" (default: {option.default:g})" if isinstance(option.default, float) else ""
+        parser.add_argument(flag(option.name), metavar="VALUE", help=option.metadata["help"] + default)
+    for name, (metavar, text) in _OWN.items():
+        parser.add_argument(flag(name), metavar=metavar, help=text)
+    parser.add_argument("--version", action="version", version=f"objectstore-watcher {version('objectstore-watcher')}")
+    return parser
+
+
+def _run(settings: Settings) -> int:
+    # Here, and not at the top: wrong arguments are told without loading the S3 client.
+    from objectstore_watcher import logs
+    from objectstore_watcher.live import LiveLine
+    from objectstore_watcher.metrics import Metrics
+
+    logs.configure(settings.log_format)
+    metrics, event_log, stop = Metrics(), logs.EventLog(), threading.Event()
+    with LiveLine() as live:
+
+        def observe(event: Event) -> None:
+            for observer in (metrics, event_log, live):
+                observer.observe(event)
+
+        if settings.directory:
+            return _serve(settings, settings.directory, metrics, observe, stop)
+        assert settings.spec  # noqa: S101  # parse() gives one of the two
+        return _wait(settings, settings.spec, metrics, observe, stop)
+
+
+def _wait(settings: Settings, spec: WatchSpec, metrics: Metrics, observe: Observer, stop: threading.Event) -> int:
+    """Wait as a command: exit when the wait ends."""
+    from objectstore_watcher.watch import watch
+
+    _serve_metrics(settings, metrics, lambda: True, lambda: True)
+    worker = process.Worker(lambda: watch(Request(spec=spec), stop=stop, observe=observe))
+    worker.start()
+    while (heard := process.hear(spec.timeout)) is None:
+        pass
+    stop.set()
+    if heard in process.STOPPING:
+        return 128 + heard
+    return _ended(worker.error)
+
+
+def _ended(error: BaseException | None) -> int:
+    if error is None:
+        return Exit.READY
+    if isinstance(error, InvalidArgument | MarkerError) or not isinstance(error, WaitError):
+        raise error
+    return code_of(error)  # the log has told it
+
+
+def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Observer, stop: threading.Event) -> int:
+    """Wait as a sidecar: leave a marker, then stay until told to stop, or the kubelet would restart the container."""
+    from objectstore_watcher.sidecar import Sidecar
+
+    sidecar = Sidecar(directory, settings.spec, observe, stop)
+    sidecar.check()
+    _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)
+    if sidecar.answer:
+        metrics.finished_before(sidecar.answer.NAME)
+    worker = process.Worker(sidecar.work)
+    worker.start()
+    heard = sidecar.keep_alive(worker)
+    stop.set()
+    return Exit.READY if sidecar.answer else 128 + heard
+
+
+def _serve_metrics(settings: Settings, metrics: Metrics, alive: Check, ready: Check) -> None:
+    if settings.metrics_address:
+        from objectstore_watcher.serving import serve
+
+        serve(settings.metrics_address, flag("metrics_address"), metrics.registry, alive=alive, ready=ready)
+
+
+def code_of(error: WaitError) -> Exit:
+    """The exit code for ``error``."""
+    if isinstance(error, InvalidArgument):
+        return Exit.USAGE
+    if isinstance(error, MarkerError):
+        return Exit.MARKERS
+    if isinstance(error, DeadlineExceeded):
+        return Exit.DEADLINE
+    return Exit.TRY_AGAIN if error.retryable else Exit.REFUSED

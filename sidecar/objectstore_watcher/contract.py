@@ -1,0 +1,368 @@
+"""The contract between main and the watcher: what is asked, and the files through which both speak.
+
+This module is the only place that knows file names, flag names and payloads. It needs the standard library only.
+
+One directory on a volume that both containers mount holds:
+
+============= ========= =================================================================================
+file          writer    meaning
+============= ========= =================================================================================
+``request``   main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
+``heartbeat`` watcher   its modification time changes while the watcher lives
+``ready``     watcher   JSON: the object that was found, and how
+``failed``    watcher   JSON: why the wait ended without it, and whether a new attempt can help
+============= ========= =================================================================================
+
+Existence is the state: ``until [ -e ready ]; do sleep 1; done`` is a correct reader. Each file appears whole or not
+at all, once, and ``ready`` and ``failed`` exclude each other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from objectstore_watcher import markers
+from objectstore_watcher import uri as uris
+from objectstore_watcher.durations import seconds
+from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError, rebuild
+
+ENV_PREFIX = "OBJECTSTORE_WATCHER_"
+"""Each flag can be given as an environment variable with this prefix; the flag wins."""
+
+DIRECTORY_VARIABLE = ENV_PREFIX + "DIR"
+"""Where both containers of a pod find the marker directory."""
+
+DEFAULT_DIRECTORY = "/var/run/objectstore-watcher"
+"""Where pods made by this project mount the marker volume."""
+
+DEFAULT_POLL_INTERVAL = 10.0
+"""Seconds between two looks at the object: the value of Flyte's tutorial, and $0.0001 an hour of HEADs on S3."""
+
+DEFAULT_TIMEOUT = 86400.0
+"""Seconds, a day: nothing waits for ever, and Flyte's scheduled workflows mostly come round within a day."""
+
+DEFAULT_REQUEST_TIMEOUT = 10.0
+"""Seconds that one request may take to connect, and then between two parts of the answer."""
+
+DEFAULT_HEARTBEAT_INTERVAL = 10.0
+"""Seconds between two heartbeats. Three of them outlast the kubelet's first two restarts (0 s and 10 s back-off)."""
+
+HEARTBEATS_MISSED = 3
+"""So many heartbeats may stay out before main gives the watcher up: one late on a busy node is no death."""
+
+MAX_FILE_BYTES = 64 * 1024
+"""No file of the contract is longer: a 1,024-byte key escaped as JSON takes 6 KiB."""
+
+VERSION = 1
+"""Of the files; a reader refuses another."""
+
+HEARTBEAT = "heartbeat"
+
+
+def now_iso() -> str:
+    """Now, ISO 8601 in UTC, to the millisecond."""
+    return iso(datetime.now(timezone.utc))
+
+
+def iso(moment: datetime) -> str:
+    """``moment`` as ISO 8601 in UTC, to the millisecond."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchSpec:
+    """Everything the watcher is told. Never a credential.
+
+    Its fields are the JSON of ``request`` and the command line's flags: ``poll_interval`` is ``--poll-interval``.
+
+    Attributes:
+        uri: the object: ``s3://bucket/key``, ``file:///path`` or a plain path.
+        poll_interval: seconds between two looks.
+        timeout: seconds from the request to the deadline.
+        request_timeout: seconds that one request may take to connect, and then to answer.
+        heartbeat_interval: seconds between two heartbeats.
+        endpoint: URL of the S3 API; empty: from the environment, else AWS.
+        region: region that signs the requests; empty: from the environment, else us-east-1.
+        ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
+    """
+
+    uri: str
+    poll_interval: float = field(
+        default=DEFAULT_POLL_INTERVAL, metadata={"help": "seconds, or 500ms, 10s, 5m, between two looks"}
+    )
+    timeout: float = field(default=DEFAULT_TIMEOUT, metadata={"help": "give up after this long (5m, 1h30m, 1d)"})
+    request_timeout: float = field(
+        default=DEFAULT_REQUEST_TIMEOUT,
+        metadata={"help": "longest time for one request to connect, then to answer"},
+    )
+    heartbeat_interval: float = field(
+        default=DEFAULT_HEARTBEAT_INTERVAL,
+        metadata={"help": f"refresh the heartbeat this often; main gives up after {HEARTBEATS_MISSED} missing ones"},
+    )
+    endpoint: str = field(default="", metadata={"help": "URL of the S3 API (default: from the environment, else AWS)"})
+    region: str = field(default="", metadata={"help": "region (default: from the environment, else us-east-1)"})
+    ca_file: str = field(default="", metadata={"help": "PEM file of the certificate authorities to trust"})
+
+    DURATIONS: ClassVar = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
+
+    def __post_init__(self) -> None:
+        """Check all fields.
+
+        Raises:
+            InvalidArgument: a field cannot be right; the message names its flag.
+        """
+        uris.parse(self.uri)
+        for name in self.DURATIONS:
+            object.__setattr__(self, name, seconds(getattr(self, name), title(name)))
+        if self.poll_interval == DEFAULT_POLL_INTERVAL:
+            object.__setattr__(self, "poll_interval", min(self.poll_interval, self.timeout))
+        if self.timeout < self.poll_interval:
+            raise InvalidArgument(
+                title("timeout"),
+                f"{self.timeout:g} s is shorter than the poll interval of {self.poll_interval:g} s",
+                cure="raise the timeout or lower the poll interval",
+            )
+        if self.endpoint:
+            uris.parse_endpoint(self.endpoint, title("endpoint"))
+
+    def to_args(self) -> list[str]:
+        """The command line that asks for this, defaults left out; ``from_args`` of the command line undoes it."""
+        told = [(f.name, getattr(self, f.name)) for f in options() if getattr(self, f.name) != f.default]
+        return [f"{flag(name)}={_text(value)}" for name, value in told] + ["--", self.uri]
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> WatchSpec:
+        """The spec of a JSON object.
+
+        Raises:
+            InvalidArgument: a field is unknown, missing, of another type, or cannot be right.
+        """
+        if unknown := sorted(values.keys() - {f.name for f in fields(cls)}):
+            raise InvalidArgument(
+                "request",
+                f"unknown field {unknown[0]!r}",
+                cure="use the watcher image of the same version as the sensor package",
+            )
+        return cls(**_known(cls, values))
+
+
+def options() -> Iterator[Any]:
+    """The fields of `WatchSpec` that are flags: all but the positional ``uri``."""
+    return (f for f in fields(WatchSpec) if f.default is not MISSING)
+
+
+def flag(name: str) -> str:
+    """The command line's flag for the field ``name``."""
+    return "--" + name.replace("_", "-")
+
+
+def title(name: str) -> str:
+    """How errors call the field ``name``: as the command line and as Python know it."""
+    return f"{flag(name)} ({name})"
+
+
+def variable(name: str) -> str:
+    """The environment variable that stands in for the flag of the field ``name``."""
+    return ENV_PREFIX + name.upper()
+
+
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The file ``request``: what to wait for, and since when.
+
+    Attributes:
+        spec: what to wait for.
+        requested_at: when it was asked, ISO 8601 in UTC: for people.
+        requested_monotonic: the same on the kernel's monotonic clock, in seconds, which all containers of a pod
+            share: the deadline counts from here, so neither a restart nor a step of the wall clock moves it.
+    """
+
+    NAME: ClassVar = "request"
+
+    spec: WatchSpec
+    requested_at: str = field(default_factory=now_iso)
+    requested_monotonic: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        """When the wait ends without the object: seconds on the monotonic clock."""
+        return self.requested_monotonic + self.spec.timeout
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Request:
+        """The request of a JSON object; raises InvalidArgument where its spec is none."""
+        known = _known(cls, values)
+        return cls(**{**known, "spec": WatchSpec.from_mapping(known["spec"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The file ``ready``: the object that was found, and how.
+
+    Attributes:
+        uri: the path, as it was asked.
+        bucket: bucket; empty for files.
+        key: key; the absolute path for files.
+        size: bytes.
+        etag: ETag without quotes; empty for files.
+        version_id: version of the object in a versioned bucket, else empty.
+        last_modified: when the object was written, by the server's clock, ISO 8601 in UTC.
+        detected_at: when the watcher saw it, ISO 8601 in UTC.
+        detected_by: ``poll``.
+        polls: looks that were needed.
+        requests: requests to the object store that were needed.
+        waited: seconds from the request to the detection.
+    """
+
+    NAME: ClassVar = "ready"
+
+    uri: str
+    bucket: str = ""
+    key: str = ""
+    size: int = 0
+    etag: str = ""
+    version_id: str = ""
+    last_modified: str = ""
+    detected_at: str = ""
+    detected_by: str = "poll"
+    polls: int = 0
+    requests: int = 0
+    waited: float = 0.0
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Ready:
+        """The marker of a JSON object."""
+        return cls(**_known(cls, values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The file ``failed``: why the wait ended without the object.
+
+    Attributes:
+        uri: the path, as it was asked.
+        kind: label of the row in the table of errors.
+        subject: what it happened to.
+        detail: what exactly was seen.
+        cure: what to do about it.
+        message: the three of them in one line, for people.
+        retryable: whether a new attempt can help.
+        failed_at: when, ISO 8601 in UTC.
+    """
+
+    NAME: ClassVar = "failed"
+
+    uri: str
+    kind: str
+    subject: str
+    detail: str
+    cure: str
+    message: str
+    retryable: bool
+    failed_at: str
+
+    @classmethod
+    def of(cls, uri: str, error: WaitError) -> Failed:
+        """The marker for ``error``."""
+        return cls(
+            uri=uri,
+            kind=error.kind.label,
+            subject=error.subject,
+            detail=error.detail,
+            cure=error.cure,
+            message=str(error),
+            retryable=error.retryable,
+            failed_at=now_iso(),
+        )
+
+    def error(self) -> WaitError:
+        """The error that this marker tells of; main raises it."""
+        return rebuild(self.kind, self.subject, self.detail, self.cure)
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Failed:
+        """The marker of a JSON object."""
+        return cls(**_known(cls, values))
+
+
+File = Request | Ready | Failed
+F = TypeVar("F", Request, Ready, Failed)
+
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
+
+
+def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows, their types checked: a newer writer may add some."""
+    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+    for name, wanted in ((f.name, _TYPES.get(str(f.type))) for f in fields(cls) if f.name in known):
+        if wanted and type(known[name]) not in wanted:
+            raise TypeError(f"{name!r} is {known[name]!r}, not {wanted[0].__name__}")
+    return known
+
+
+def write(directory: Path, content: File) -> None:
+    """Publish a file of the contract: whole or not at all, and never over another.
+
+    Raises:
+        FileExistsError: it is there already.
+        MarkerError: the directory is missing, read-only or full; nothing is left behind.
+    """
+    data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
+    markers.publish(directory, content.NAME, data)
+
+
+def read(directory: Path, kind: type[F]) -> F | None:
+    """The file of that kind, or None where it is not there.
+
+    Raises:
+        MarkerError: it cannot be read, is too long, or is not what this contract writes.
+        InvalidArgument: a request asks for something that cannot be right.
+    """
+    data = markers.load(directory, kind.NAME, MAX_FILE_BYTES)
+    if data is None:
+        return None
+    try:
+        values = json.loads(data)
+        if values["version"] != VERSION:
+            raise ValueError(f"version {values['version']!r}, not {VERSION}")
+        return kind.from_mapping(values)
+    except InvalidArgument:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise MarkerError(
+            str(directory / kind.NAME),
+            f"is not what this version writes ({error!r})",
+            cure="use the same version of the watcher image and of the sensor package",
+        ) from error
+
+
+def terminal(directory: Path) -> Ready | Failed | None:
+    """The marker that ended the wait, or None while it goes on; raises as `read` does."""
+    return read(directory, Ready) or read(directory, Failed)
+
+
+def beat(directory: Path) -> None:
+    """Refresh the heartbeat.
+
+    Raises:
+        MarkerError: the directory is missing, read-only or full.
+    """
+    markers.touch(directory, HEARTBEAT)
+
+
+def last_heartbeat(directory: Path) -> int:
+    """The heartbeat's modification time in nanoseconds, or 0 where there is none.
+
+    Readers compare it with what they saw before, never with their own clock: clocks step.
+    """
+    return markers.modified(directory, HEARTBEAT)

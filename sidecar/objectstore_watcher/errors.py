@@ -1,0 +1,264 @@
+"""Everything that can go wrong with a wait: one table of kinds, one small hierarchy of exceptions.
+
+The table decides what the watcher does with each kind, whether a new attempt can help, and what the message says.
+The README's table of errors is checked against it by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+
+class Action(str, Enum):
+    """What the watcher does when it meets a kind of error."""
+
+    WAIT = "wait"  # the object may still come: look again after the poll interval
+    BACK_OFF = "back off"  # the server may recover: look again after an exponential pause
+    FAIL = "fail"  # waiting cannot help: end with the marker ``failed``
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the table.
+
+    Attributes:
+        label: the value of the metric label ``kind`` and of ``kind`` in the marker.
+        action: what the watcher does.
+        retryable: whether a new attempt of the task (another pod, later) can help.
+        cause: what happened, in words.
+        cure: what to do about it.
+    """
+
+    label: str
+    action: Action
+    retryable: bool
+    cause: str
+    cure: str
+
+
+_ROWS = (
+    Kind(
+        "bucket_missing",
+        Action.FAIL,
+        False,
+        "the bucket does not exist",
+        "create the bucket or correct its name in the path",
+    ),
+    Kind(
+        "forbidden",
+        Action.FAIL,
+        False,
+        "the server refuses access (403)",
+        "grant s3:GetObject on the object and s3:ListBucket on the bucket:"
+        " without s3:ListBucket, S3 answers 403 also for an object that is absent",
+    ),
+    Kind(
+        "credentials_missing",
+        Action.FAIL,
+        False,
+        "no credentials were found",
+        "set FLYTE_AWS_*, AWS_* or MINIO_* in the watcher's environment from a Secret, mount an AWS credentials file,"
+        " or give the pod an IAM role",
+    ),
+    Kind(
+        "credentials_invalid",
+        Action.FAIL,
+        False,
+        "the server does not accept the credentials",
+        "correct the access key and secret key; they must belong to this endpoint",
+    ),
+    Kind(
+        "credentials_expired",
+        Action.FAIL,
+        True,
+        "the credentials have expired",
+        "renew the session token; prefer an IAM role or a credentials file, which renew themselves",
+    ),
+    Kind(
+        "clock_skew",
+        Action.FAIL,
+        True,
+        "the clocks of this machine and of the server differ by more than the server allows",
+        "synchronize the node's clock (NTP)",
+    ),
+    Kind(
+        "tls",
+        Action.FAIL,
+        False,
+        "the TLS connection cannot be trusted or made",
+        "pass the server's CA with --ca-file (ca_file=), use the host name in its certificate,"
+        " or http:// for a server without TLS",
+    ),
+    Kind(
+        "dns",
+        Action.BACK_OFF,
+        True,
+        "the endpoint's host name cannot be resolved",
+        "check the endpoint's host name",
+    ),
+    Kind(
+        "connection",
+        Action.BACK_OFF,
+        True,
+        "the connection is refused or breaks",
+        "check that the server runs and that the endpoint's host and port are right",
+    ),
+    Kind(
+        "timeout",
+        Action.BACK_OFF,
+        True,
+        "the server does not answer in time",
+        "check the network policy and the server's load, or raise --request-timeout (request_timeout=)",
+    ),
+    Kind(
+        "throttled",
+        Action.BACK_OFF,
+        True,
+        "the server asks for fewer requests",
+        "raise --poll-interval (poll_interval=) or spread the keys over more prefixes",
+    ),
+    Kind(
+        "server_error",
+        Action.BACK_OFF,
+        True,
+        "the server fails (5xx)",
+        "look at the object store's own logs",
+    ),
+    Kind(
+        "malformed_answer",
+        Action.BACK_OFF,
+        True,
+        "the server's answer is not one of S3",
+        "check that the endpoint is the S3 API, not a console or a proxy's error page",
+    ),
+    Kind(
+        "not_a_file",
+        Action.FAIL,
+        False,
+        "the path is a directory",
+        "give the path of a file",
+    ),
+    Kind(
+        "unreadable",
+        Action.FAIL,
+        False,
+        "the file system refuses access to the path",
+        "grant this user search permission on the directories of the path",
+    ),
+    Kind(
+        "invalid_argument",
+        Action.FAIL,
+        False,
+        "an argument is not valid",
+        "correct the argument",
+    ),
+    Kind(
+        "deadline_exceeded",
+        Action.FAIL,
+        True,
+        "the object did not appear before the deadline",
+        "check the producer of the object, or raise the timeout",
+    ),
+    Kind(
+        "watcher_died",
+        Action.FAIL,
+        True,
+        "the watcher gives no sign of life",
+        "look at the watcher container: kubectl logs POD -c objectstore-watcher, and kubectl describe pod POD",
+    ),
+    Kind(
+        "marker_unwritable",
+        Action.FAIL,
+        True,
+        "the marker directory cannot be used",
+        "mount a writable volume there, for example an emptyDir, in both containers",
+    ),
+    Kind(
+        "internal",
+        Action.FAIL,
+        True,
+        "the watcher met an error it does not know",
+        "report it with the watcher's log",
+    ),
+)
+
+KINDS: dict[str, Kind] = {row.label: row for row in _ROWS}
+
+
+class WaitError(Exception):
+    """A wait that failed, or cannot begin: one line that names the object, the cause and the cure.
+
+    Attributes:
+        kind: the row of the table of errors.
+        subject: what it happened to: a URI, a flag, a directory.
+        detail: what exactly was seen, or the row's own words.
+        cure: what to do about it.
+    """
+
+    KIND: ClassVar = "internal"
+
+    def __init__(self, subject: str, detail: str = "", *, cure: str = "", kind: str = "") -> None:
+        self.kind = KINDS[kind or self.KIND]
+        self.subject = one_line(subject)
+        self.detail = one_line(detail) or self.kind.cause
+        self.cure = one_line(cure) or self.kind.cure
+        super().__init__(subject, detail)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether a new attempt, in another pod or later, can help."""
+        return self.kind.retryable
+
+    @property
+    def error_code(self) -> str:
+        """The code that Flyte shows for this error, e.g. ``USER:DeadlineExceeded``."""
+        return "USER:" + "".join(part.capitalize() for part in self.kind.label.split("_"))
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.detail}; {self.cure}"
+
+
+class InvalidArgument(WaitError, ValueError):
+    """An argument, flag or path that cannot be right, found before the first request."""
+
+    KIND = "invalid_argument"
+
+
+class StoreError(WaitError):
+    """The object store, or the way to it, failed."""
+
+
+class DeadlineExceeded(WaitError, TimeoutError):
+    """The object did not appear before the deadline."""
+
+    KIND = "deadline_exceeded"
+
+
+class WatcherDied(WaitError):
+    """The watcher's heartbeat stopped, or never began."""
+
+    KIND = "watcher_died"
+
+
+class MarkerError(WaitError):
+    """The marker directory is missing, full, read-only, or holds something that is no marker."""
+
+    KIND = "marker_unwritable"
+
+
+def rebuild(kind: str, subject: str, detail: str, cure: str) -> WaitError:
+    """The error that a marker tells of; a kind that this version does not know becomes ``internal``."""
+    classes = (InvalidArgument, DeadlineExceeded, WatcherDied, MarkerError)
+    cls = next((c for c in classes if kind == c.KIND), StoreError)
+    return cls(subject, detail, cure=cure, kind=kind if kind in KINDS else "internal")
+
+
+def one_line(text: str, limit: int = 1000) -> str:
+    """``text`` without control characters, cut to ``limit`` characters: fit for a log line, a marker, a terminal.
+
+    Keys and servers' messages are not ours: a newline in one must not become a second log line.
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

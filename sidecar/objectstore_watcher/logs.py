@@ -1,0 +1,106 @@
+"""Logs: JSON lines for machines, one calm line for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import suppress
+from datetime import datetime, timezone
+
+from objectstore_watcher.contract import iso
+from objectstore_watcher.errors import one_line
+from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
+
+LOGGER = logging.getLogger("objectstore_watcher")
+
+FORMATS = ("auto", "json", "text")
+"""``auto``: text on a terminal, else JSON."""
+
+
+def configure(style: str) -> None:
+    """Send this package's log lines to standard error in one of `FORMATS`."""
+    as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    handler = _StandardError()
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+
+
+class _StandardError(logging.Handler):
+    """Writes to the standard error of the moment: the live line puts its own in its place meanwhile."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line; a closed pipe must not end the wait."""
+        with suppress(OSError, ValueError):
+            print(self.format(record), file=sys.stderr, flush=True)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object on one line; what is not ours (keys, servers' words) is escaped by JSON itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line = {"time": _time(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level where it is not information, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        level = "" if record.levelno == logging.INFO else record.levelname.lower() + ": "
+        trace = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
+        return f"{_time(record)[11:19]} {level}{one_line(record.getMessage())}{trace}"
+
+
+def _time(record: logging.LogRecord) -> str:
+    return iso(datetime.fromtimestamp(record.created, timezone.utc))
+
+
+def log(level: int, message: str, **fields: object) -> None:
+    """Write a line with structured ``fields``."""
+    LOGGER.log(level, message, extra={"fields": fields})
+
+
+class EventLog:
+    """Writes a line when something changes: not for every poll, or a day of waiting fills the log."""
+
+    def __init__(self) -> None:
+        self._error = ""
+
+    def observe(self, event: Event) -> None:
+        """Write what is news."""
+        match event:
+            case Started(request):
+                spec = request.spec
+                log(
+                    logging.INFO,
+                    f"waiting for {spec.uri}",
+                    uri=spec.uri,
+                    poll_interval=spec.poll_interval,
+                    timeout=spec.timeout,
+                )
+            case Polled(None) if self._error:
+                self._error = ""
+                log(logging.INFO, "the object store answers again")
+            case Pausing(seconds, error) if error and error.kind.label != self._error:
+                self._error = error.kind.label
+                log(logging.WARNING, str(error), kind=error.kind.label, next_poll_in=round(seconds, 3))
+            case Succeeded(ready):
+                log(
+                    logging.INFO,
+                    f"ready: {ready.uri} ({ready.size} bytes) after {ready.waited:.1f} s",
+                    uri=ready.uri,
+                    size=ready.size,
+                    etag=ready.etag,
+                    polls=ready.polls,
+                    waited=ready.waited,
+                )
+            case GaveUp(error):
+                log(logging.ERROR, str(error), kind=error.kind.label, retryable=error.retryable)

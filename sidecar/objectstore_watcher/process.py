@@ -1,0 +1,49 @@
+"""Signals and the watching thread: the process answers SIGTERM at once, whatever a request is blocked in.
+
+The signals are blocked and waited for, not handled: a handler that sets an event can deadlock with the wait for it,
+and process 1 of a container would lose a signal that has no handler yet.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+
+FINISHED = signal.SIGUSR1
+"""Sent to this process's own main thread when the watching thread ends."""
+
+
+def block() -> None:
+    """Keep the signals pending until `hear` takes them; to be called before threads are started."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING | {FINISHED})
+
+
+def hear(timeout: float) -> int | None:
+    """The next signal, or None after ``timeout`` seconds without one."""
+    heard = signal.sigtimedwait(STOPPING | {FINISHED}, timeout)
+    return heard.si_signo if heard else None
+
+
+class Worker(threading.Thread, Generic[T]):
+    """Runs ``work`` in a daemon thread, which the end of the process does not wait for."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._work = work
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the work, then tell the main thread."""
+        try:
+            self.result = self._work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            signal.pthread_kill(threading.main_thread().ident or 0, FINISHED)

@@ -1,0 +1,130 @@
+"""The watcher as a container beside main: request in, heartbeat while it lives, one terminal marker out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from objectstore_watcher import contract
+from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
+from objectstore_watcher.errors import InvalidArgument, WaitError
+from objectstore_watcher.logs import log
+from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
+from objectstore_watcher.watch import Event, Observer, Pausing, Stopped, watch
+
+REQUEST_CHECK_INTERVAL = 0.02
+"""Seconds between two looks for the request."""
+
+IDLE_HEARTBEAT = 0.2
+"""Seconds between two heartbeats before the request says how many: shorter than any that it may say."""
+
+STUCK_AFTER = 60.0
+"""Seconds over the expected end of a look after which the watching thread counts as stuck, e.g. in the resolver."""
+
+
+class Sidecar:
+    """One wait in one marker directory.
+
+    Args:
+        directory: the marker directory.
+        spec: what to wait for; None: what main will ask for.
+        observe: is told each event of the wait.
+        stop: set when the process is told to end.
+    """
+
+    def __init__(self, directory: Path, spec: WatchSpec | None, observe: Observer, stop: threading.Event) -> None:
+        self._directory = directory
+        self._spec = spec
+        self._observer = observe
+        self._stop = stop
+        self._due = time.monotonic()
+        self._heartbeat_interval = spec.heartbeat_interval if spec else contract.DEFAULT_HEARTBEAT_INTERVAL
+        self.answer: Ready | Failed | None = None
+        self.request: Request | None = None
+
+    def check(self) -> None:
+        """See that the directory can be used, before anything else; leaves the first heartbeat.
+
+        Raises:
+            MarkerError: it is missing, read-only or full, or holds something that is no marker.
+            InvalidArgument: it holds the answer to another question.
+        """
+        contract.beat(self._directory)
+        self.answer = contract.terminal(self._directory)
+        if self._spec and self.answer and self.answer.uri != self._spec.uri:
+            raise InvalidArgument(
+                f"--dir {str(self._directory)!r}",
+                f"holds the answer for {self.answer.uri!r}",
+                cure="use an empty directory for each wait",
+            )
+
+    def work(self) -> None:
+        """Wait for the request, then for the object, then leave the marker; for a thread of its own.
+
+        Raises:
+            MarkerError: the marker cannot be written. The kubelet restarts the container, which then tries again.
+        """
+        if self.answer:
+            log(logging.INFO, f"answered before: {self.answer.NAME}", uri=self.answer.uri)
+            return
+        try:
+            answer: Ready | Failed = watch(self._wait_for_request(), stop=self._stop, observe=self._observe)
+        except Stopped:
+            return
+        except WaitError as error:
+            answer = Failed.of(self._uri, error)
+        except Exception as error:
+            log(logging.ERROR, "internal error", exc_info=True)
+            answer = Failed.of(self._uri, WaitError(self._uri, repr(error)))
+        contract.write(self._directory, answer)
+        self.answer = answer
+
+    @property
+    def _uri(self) -> str:
+        return self.request.spec.uri if self.request else ""
+
+    def _wait_for_request(self) -> Request:
+        if self._spec:
+            self._ask_myself(self._spec)
+        while not (request := contract.read(self._directory, Request)):
+            self._due = time.monotonic()
+            if self._stop.wait(REQUEST_CHECK_INTERVAL):
+                raise Stopped
+        self.request = request
+        self._heartbeat_interval = request.spec.heartbeat_interval
+        return request
+
+    def _ask_myself(self, spec: WatchSpec) -> None:
+        """Write the request that came as flags, so that a restart in this pod does not begin the timeout anew."""
+        try:
+            contract.write(self._directory, Request(spec=spec))
+        except FileExistsError:
+            log(logging.INFO, "continuing the wait of a watcher before this one")
+
+    def _observe(self, event: Event) -> None:
+        self._due = time.monotonic() + (event.seconds if isinstance(event, Pausing) else 0)
+        self._observer(event)
+
+    def alive(self) -> bool:
+        """Whether the watching thread makes progress, or has answered."""
+        patience = STUCK_AFTER + (3 * self.request.spec.request_timeout if self.request else 0)
+        return self.answer is not None or time.monotonic() < self._due + patience
+
+    def watching(self) -> bool:
+        """Whether the request has come."""
+        return self.request is not None or self.answer is not None
+
+    def keep_alive(self, worker: Worker[None]) -> int:
+        """Refresh the heartbeat until told to stop; returns the signal that told.
+
+        Raises:
+            MarkerError: the marker or the heartbeat cannot be written.
+        """
+        while (heard := hear(self._heartbeat_interval if self.watching() else IDLE_HEARTBEAT)) not in STOPPING:
+            if heard == FINISHED and worker.error:
+                raise worker.error
+            if self.alive():
+                contract.beat(self._directory)
+        return heard or 0

@@ -1,0 +1,67 @@
+"""Where objects are looked for: one narrow Protocol, a module for each kind of store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.uri import FileLocation, parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An object that is there.
+
+    Attributes:
+        bucket: bucket; empty for files.
+        key: key; the absolute path for files.
+        size: bytes.
+        etag: ETag without quotes; empty for files.
+        version_id: version in a versioned bucket, else empty.
+        last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    etag: str = ""
+    version_id: str = ""
+    last_modified: float = 0.0
+
+
+class Store(Protocol):
+    """One object in one store."""
+
+    def look(self) -> Found | None:
+        """The object, or None while it is absent; raises StoreError where the store cannot say."""
+
+
+OnRequest = Callable[[str, str], None]
+"""Called after each request with its operation and its outcome, both of few values: they label a metric."""
+
+
+KeyPair = tuple[str, str]
+"""Access key and secret key."""
+
+
+def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None) -> Store:
+    """The store that ``spec.uri`` points to; sends nothing yet.
+
+    Args:
+        spec: what to wait for.
+        on_request: is told each request.
+        key_pair: credentials that come before those of the environment.
+
+    Raises:
+        InvalidArgument: the endpoint, region or CA file cannot be used.
+    """
+    location = parse(spec.uri)
+    if isinstance(location, FileLocation):
+        from objectstore_watcher.stores.local import LocalStore
+
+        return LocalStore(location, on_request)
+    from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
+
+    return S3Store(location, spec, on_request, key_pair)

@@ -1,0 +1,120 @@
+"""Where credentials and the endpoint come from: nothing to configure where Flyte itself works.
+
+Flyte appends ``FLYTE_AWS_*`` to every container of a task, the watcher included.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+
+import urllib3
+from minio.credentials.credentials import Credentials
+from minio.credentials.providers import (
+    AWSConfigProvider,
+    EnvAWSProvider,
+    EnvMinioProvider,
+    IamAwsProvider,
+    MinioClientConfigProvider,
+    Provider,
+    StaticProvider,
+)
+
+from objectstore_watcher.contract import ENV_PREFIX
+from objectstore_watcher.errors import StoreError
+from objectstore_watcher.stores import KeyPair
+
+AWS_ENDPOINT = "https://s3.amazonaws.com"
+
+_ENDPOINT_VARIABLES = ("FLYTE_AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
+_REGION_VARIABLES = ("FLYTE_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+_CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
+
+_METADATA_TIMEOUT = timedelta(seconds=2).total_seconds()
+"""Seconds to reach the metadata service of ECS, EKS or EC2: it is on the same host, or there is none."""
+
+
+def endpoint() -> str:
+    """The S3 API's URL from the environment, else AWS."""
+    value = _first(_ENDPOINT_VARIABLES) or AWS_ENDPOINT
+    return value if "://" in value else f"https://{value}"
+
+
+def region() -> str:
+    """The region from the environment, else S3's own default."""
+    return _first(_REGION_VARIABLES) or "us-east-1"
+
+
+def ca_file() -> str:
+    """The file of trusted authorities from the environment, or nothing."""
+    return _first(_CA_VARIABLES)
+
+
+def _first(variables: Sequence[str]) -> str:
+    return next((os.environ[name] for name in variables if os.environ.get(name)), "")
+
+
+class VariablesProvider(Provider):
+    """Credentials from three environment variables with a common prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def retrieve(self) -> Credentials:
+        """The credentials; raises ValueError where a variable is empty."""
+        return Credentials(
+            os.environ.get(self._prefix + "ACCESS_KEY_ID", ""),
+            os.environ.get(self._prefix + "SECRET_ACCESS_KEY", ""),
+            os.environ.get(self._prefix + "SESSION_TOKEN") or None,
+        )
+
+
+class Chain(Provider):
+    """The first provider that has credentials; asked again for every request, so that rotated ones are noticed.
+
+    minio-py's own chain keeps what it found, and stops at the first provider that cannot be reached.
+    """
+
+    def __init__(self, providers: Sequence[Provider], subject: str) -> None:
+        self._providers = providers
+        self._subject = subject
+        self._chosen: Provider | None = None
+
+    def retrieve(self) -> Credentials:
+        """The credentials.
+
+        Raises:
+            StoreError: no provider has any. What providers said is left out: it can contain tokens.
+        """
+        for provider in [self._chosen, *self._providers] if self._chosen else self._providers:
+            try:
+                credentials = provider.retrieve()
+            except (ValueError, KeyError, AttributeError, OSError, urllib3.exceptions.HTTPError):
+                continue
+            self._chosen = provider
+            return credentials
+        raise StoreError(self._subject, kind="credentials_missing")
+
+
+def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
+    """All places where credentials can be: given, an own Secret, Flyte's, AWS's, MinIO's, files, IAM.
+
+    Args:
+        subject: what they are for, to be named in the error.
+        key_pair: credentials that come first.
+    """
+    metadata_http = urllib3.PoolManager(timeout=_METADATA_TIMEOUT, retries=False)
+    return Chain(
+        [
+            *([StaticProvider(*key_pair)] if key_pair else []),
+            VariablesProvider(ENV_PREFIX),
+            VariablesProvider("FLYTE_AWS_"),
+            EnvAWSProvider(),
+            EnvMinioProvider(),
+            AWSConfigProvider(),
+            MinioClientConfigProvider(),
+            IamAwsProvider(http_client=metadata_http),
+        ],
+        subject,
+    )

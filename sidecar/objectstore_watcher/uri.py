@@ -1,0 +1,120 @@
+"""Object URIs, split by hand and byte for byte.
+
+``urllib.parse`` drops newlines and tabs and cuts keys at ``?`` and ``#``, all of them legal in S3 keys: the watcher
+would wait for another object than the one asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectstore_watcher.errors import InvalidArgument
+
+_ENDPOINT = re.compile(r"(https?)://([A-Za-z0-9._:\[\]-]+)/?", re.IGNORECASE | re.ASCII)
+
+MAX_KEY_BYTES = 1024
+"""S3's limit for a key, in bytes of UTF-8."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(s3|file):", re.IGNORECASE)
+_BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]", re.ASCII)
+
+
+_EXAMPLES = {"s3": "s3://bucket/key", "file": "file:///absolute/path"}
+_ALL_FORMS = "s3://bucket/key, file:///absolute/path or a plain path"
+
+
+@dataclass(frozen=True)
+class ObjectLocation:
+    """An object in S3: a bucket and a key, exactly as asked."""
+
+    uri: str
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
+class FileLocation:
+    """A file on this machine."""
+
+    uri: str
+    path: Path
+
+
+Location = ObjectLocation | FileLocation
+
+
+def parse(uri: str) -> Location:
+    """Where ``uri`` points to: ``s3://bucket/key``, ``file:///path`` or a plain path.
+
+    A ``file://`` URI is not percent-decoded, as fsspec and with it Flyte do not decode it either.
+
+    Raises:
+        InvalidArgument: the path is empty, its scheme unknown, or its bucket or key cannot exist.
+    """
+    _check_text(uri)
+    scheme = _SCHEME.match(uri)
+    if scheme is None:
+        return FileLocation(uri, Path(uri))
+    if typo := scheme.group(2):
+        raise _invalid(uri, f"there is no // after {typo}:", f"write {_EXAMPLES[typo.lower()]}")
+    name, rest = scheme.group(1).lower(), uri[scheme.end() :]
+    if name not in _EXAMPLES:
+        raise _invalid(uri, f"the scheme {name}:// is not known", f"use {_ALL_FORMS}")
+    return _parse_file(uri, rest) if name == "file" else _parse_s3(uri, rest)
+
+
+def parse_endpoint(endpoint: str, name: str) -> tuple[str, bool]:
+    """Host (with port) of the S3 API, and whether it speaks TLS.
+
+    Raises:
+        InvalidArgument: it is not ``http://host:port`` or ``https://host:port``; ``name`` says where it came from. The
+            value is not repeated: it may hold a password.
+    """
+    parts = _ENDPOINT.fullmatch(endpoint)
+    if parts is None:
+        raise InvalidArgument(
+            name, "is not the URL of a server", cure="write http://host:port or https://host, without user or path"
+        )
+    return parts.group(2), parts.group(1).lower() == "https"
+
+
+def _check_text(uri: str) -> None:
+    if not isinstance(uri, str) or not uri:
+        raise InvalidArgument("path", "the path is empty", cure=f"use {_ALL_FORMS}")
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        raise _invalid(uri, "the path is not valid Unicode", "use text that can be encoded as UTF-8") from None
+    if "\0" in uri:
+        raise _invalid(uri, "the path contains a NUL character", "remove it")
+
+
+def _parse_file(uri: str, rest: str) -> FileLocation:
+    if not rest.startswith("/"):
+        raise _invalid(uri, "a file:// URI names a path on this machine, not a host", "write file:///absolute/path")
+    return FileLocation(uri, Path(rest))
+
+
+def _parse_s3(uri: str, rest: str) -> ObjectLocation:
+    bucket, _, key = rest.partition("/")
+    if not bucket:
+        raise _invalid(uri, "there is no bucket", "write s3://bucket/key")
+    if not _BUCKET.fullmatch(bucket):
+        raise _invalid(
+            uri, f"{bucket!r} cannot be the name of a bucket", "use 3 to 63 letters, digits, dots and hyphens"
+        )
+    if not key:
+        raise _invalid(uri, "there is no key", "write s3://bucket/key")
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise _invalid(uri, f"the key has {len(key.encode())} bytes", f"S3 allows {MAX_KEY_BYTES} bytes of UTF-8")
+    if not {".", ".."}.isdisjoint(key.split("/")):
+        raise _invalid(
+            uri, "a part of the key is '.' or '..'", "S3 clients cannot address such a key; rename the object"
+        )
+    return ObjectLocation(uri, bucket, key)
+
+
+def _invalid(uri: str, detail: str, cure: str) -> InvalidArgument:
+    return InvalidArgument(f"path {uri!r}", detail, cure=cure)

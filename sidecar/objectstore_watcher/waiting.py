@@ -1,0 +1,75 @@
+"""Main's side of the contract: ask, then wait for the answer and never for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from objectstore_watcher.contract import (
+    HEARTBEATS_MISSED,
+    Failed,
+    Ready,
+    Request,
+    WatchSpec,
+    last_heartbeat,
+    terminal,
+    write,
+)
+from objectstore_watcher.errors import WatcherDied
+
+CHECK_INTERVAL = 0.02
+"""Seconds between two looks at the directory: 10 ms of delay at the median for some 0.1 % of a core."""
+
+
+def ask(directory: Path, spec: WatchSpec) -> None:
+    """Write the request, unless this pod's main wrote it before it was restarted.
+
+    Raises:
+        MarkerError: the directory is missing, read-only or full.
+    """
+    with suppress(FileExistsError):
+        write(directory, Request(spec=spec))
+
+
+def wait(directory: Path, heartbeat_interval: float, *, sleep: Callable[[float], None] = time.sleep) -> Ready:
+    """Wait until the watcher says ``ready`` or ``failed``, or dies.
+
+    Args:
+        directory: the marker directory.
+        heartbeat_interval: seconds between two heartbeats, as the watcher was told.
+        sleep: how to pause between two looks, in seconds.
+
+    Raises:
+        WaitError: what the marker ``failed`` says.
+        WatcherDied: no heartbeat for `HEARTBEATS_MISSED` intervals.
+        MarkerError: a marker cannot be read.
+    """
+    limit = heartbeat_interval * HEARTBEATS_MISSED
+    seen, since = -1, time.monotonic()
+    while True:
+        if answer := _answer(directory):
+            return answer
+        beat = last_heartbeat(directory)
+        if beat != seen:
+            seen, since = beat, time.monotonic()
+        elif time.monotonic() - since > limit:
+            # The watcher may have answered between the two looks above.
+            if answer := _answer(directory):
+                return answer
+            raise WatcherDied(str(directory), _last_words(seen, limit))
+        sleep(CHECK_INTERVAL)
+
+
+def _answer(directory: Path) -> Ready | None:
+    answer = terminal(directory)
+    if isinstance(answer, Failed):
+        raise answer.error()
+    return answer
+
+
+def _last_words(seen: int, limit: float) -> str:
+    if seen > 0:
+        return f"the watcher gave no sign of life for {limit:g} s"
+    return f"the watcher gave no sign of life within {limit:g} s of the start"

@@ -1,0 +1,220 @@
+"""The wait itself: look, pause, look again, until the object is there or waiting can no longer help."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Protocol
+
+from objectstore_watcher.contract import Ready, Request, WatchSpec, iso, now_iso
+from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError
+from objectstore_watcher.stores import Found, OnRequest, Store, open_store
+
+BACKOFF_FIRST = 1.0
+"""Seconds that the first pause after an error takes at most: most faults of a busy store pass within a second."""
+
+BACKOFF_CAP = 30.0
+"""Seconds that any pause after an error takes at most: a server that comes back is noticed within them."""
+
+
+class Stop(Protocol):
+    """How a wait is told to stop; a `threading.Event` is one."""
+
+    def wait(self, timeout: float) -> bool:
+        """Pause for ``timeout`` seconds, or until told to stop; True when told to stop."""
+
+
+class Stopped(Exception):  # nothing went wrong
+    """The wait was told to stop."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The wait begins."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The store answered a request, or did not.
+
+    Attributes:
+        operation: ``head``, ``get`` or ``stat``.
+        outcome: ``found``, ``absent`` or ``error``.
+    """
+
+    operation: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Polled:
+    """A look ended.
+
+    Attributes:
+        error: why it could not be told whether the object is there, if so.
+    """
+
+    error: WaitError | None = None
+
+
+@dataclass(frozen=True)
+class Pausing:
+    """The next look comes later.
+
+    Attributes:
+        seconds: how much later.
+        error: why it is a back-off and not the poll interval, if so.
+    """
+
+    seconds: float
+    error: WaitError | None = None
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The object is there."""
+
+    ready: Ready
+    lag: float | None
+    """Seconds from the object's last modification, by the server's clock, to its detection; None where unknown."""
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The wait ended without the object."""
+
+    error: WaitError
+
+
+Event = Started | Requested | Polled | Pausing | Succeeded | GaveUp
+Observer = Callable[[Event], None]
+Open = Callable[[WatchSpec, OnRequest], Store]
+
+
+def watch(
+    request: Request,
+    *,
+    stop: Stop,
+    observe: Observer,
+    opened_by: Open = open_store,
+    clock: Callable[[], float] = time.monotonic,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> Ready:
+    """Wait for the object that ``request`` names.
+
+    Args:
+        request: what to wait for, and since when.
+        stop: ends the wait early.
+        observe: is told each `Event`.
+        opened_by: makes the store.
+        clock: seconds, on the clock of ``request.requested_monotonic``.
+        uniform: a random number between two others.
+
+    Raises:
+        DeadlineExceeded: it did not appear in time. A last look is taken at the deadline.
+        StoreError: waiting cannot help; or the look at the deadline failed.
+        InvalidArgument: the endpoint, region or CA file cannot be used.
+        Stopped: told to stop.
+    """
+    wait = _Wait(request, stop, observe, clock, uniform)
+    observe(Started(request))
+    try:
+        found = wait.until_found(opened_by(request.spec, wait.requested))
+    except WaitError as error:
+        observe(GaveUp(error))
+        raise
+    event = wait.success(found)
+    observe(event)
+    return event.ready
+
+
+class _Wait:
+    """The state of one wait."""
+
+    def __init__(
+        self,
+        request: Request,
+        stop: Stop,
+        observe: Observer,
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float],
+    ) -> None:
+        self._request = request
+        self._stop = stop
+        self._observe = observe
+        self._clock = clock
+        self._uniform = uniform
+        self._polls = self._requests = self._errors_in_row = 0
+
+    def requested(self, operation: str, outcome: str) -> None:
+        self._requests += 1
+        self._observe(Requested(operation, outcome))
+
+    def until_found(self, store: Store) -> Found:
+        while True:
+            started, error = self._clock(), None
+            try:
+                found = self._look(store)
+            except StoreError as failure:
+                if failure.kind.action is Action.FAIL:
+                    raise
+                found, error = None, failure
+            if found:
+                return found
+            self._pause(started, error)
+
+    def _look(self, store: Store) -> Found | None:
+        self._polls += 1
+        try:
+            found = store.look()
+        except StoreError as error:
+            self._observe(Polled(error))
+            raise
+        self._observe(Polled())
+        return found
+
+    def _pause(self, started: float, error: StoreError | None) -> None:
+        now = self._clock()
+        remaining = self._request.deadline - now
+        if remaining <= 0:
+            raise self._too_late(error)
+        pause = min(self._next_pause(now - started, error), remaining)
+        self._observe(Pausing(pause, error))
+        if self._stop.wait(pause):
+            raise Stopped
+
+    def _next_pause(self, taken: float, error: StoreError | None) -> float:
+        if error:
+            self._errors_in_row += 1
+            return self._uniform(0, min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10)))
+        self._errors_in_row = 0
+        interval = self._request.spec.poll_interval
+        if self._polls == 1:
+            return self._uniform(0, interval)  # sensors that were started together must not poll in step
+        return max(0.0, interval - taken)
+
+    def _too_late(self, error: StoreError | None) -> WaitError:
+        spec = self._request.spec
+        last = f"; the last of {self._polls} looks failed: {error.detail}" if error else f" in {self._polls} looks"
+        return DeadlineExceeded(spec.uri, f"the object did not appear within {spec.timeout:g} s{last}")
+
+    def success(self, found: Found) -> Succeeded:
+        ready = Ready(
+            uri=self._request.spec.uri,
+            bucket=found.bucket,
+            key=found.key,
+            size=found.size,
+            etag=found.etag,
+            version_id=found.version_id,
+            last_modified=iso(datetime.fromtimestamp(found.last_modified, timezone.utc)) if found.last_modified else "",
+            detected_at=now_iso(),
+            polls=self._polls,
+            requests=self._requests,
+            waited=round(self._clock() - self._request.requested_monotonic, 3),
+        )
+        return Succeeded(ready, time.time() - found.last_modified if found.last_modified else None)

@@ -1,0 +1,23 @@
+"""A Flyte sensor that waits for an object in S3 or MinIO."""
+
+from objectstore_sensor._metadata import metadata
+from objectstore_sensor._sensor import WaitForObjectStoreFile
+from objectstore_sensor.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    MarkerError,
+    StoreError,
+    WaitError,
+    WatcherDied,
+)
+
+__all__ = [
+    "DeadlineExceeded",
+    "InvalidArgument",
+    "MarkerError",
+    "StoreError",
+    "WaitError",
+    "WaitForObjectStoreFile",
+    "WatcherDied",
+    "metadata",
+]

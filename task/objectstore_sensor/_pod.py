@@ -1,0 +1,190 @@
+"""The pod of a sensor: main, the watcher as a native sidecar, and the volume through which they speak."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from importlib.metadata import version
+
+from flytekit import ImageSpec, PodTemplate
+from flytekit.configuration import ImageConfig
+from flytekit.core.python_auto_container import get_registerable_container_image
+from kubernetes.client import (
+    V1Capabilities,
+    V1Container,
+    V1ContainerPort,
+    V1EmptyDirVolumeSource,
+    V1EnvVar,
+    V1EnvVarSource,
+    V1HTTPGetAction,
+    V1PodSpec,
+    V1Probe,
+    V1ResourceRequirements,
+    V1SeccompProfile,
+    V1SecretKeySelector,
+    V1SecurityContext,
+    V1Volume,
+    V1VolumeMount,
+)
+from objectstore_watcher.contract import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ENV_PREFIX
+from objectstore_watcher.errors import InvalidArgument
+
+WATCHER = "objectstore-watcher"
+"""Name of the container, the volume and the image."""
+
+IMAGE_VARIABLE = "OBJECTSTORE_WATCHER_IMAGE"
+"""Environment variable that names the watcher's image when a workflow is registered."""
+
+METRICS_PORT = 9464
+"""The port that Prometheus exporters of OpenTelemetry use."""
+
+WATCHER_USER = 65532
+"""The user "nonroot" of distroless images; numeric, or the kubelet cannot check that it is not root."""
+
+GRACE_SECONDS = 5
+"""Both containers end at once on SIGTERM; this bounds what a stuck node costs."""
+
+MARKERS_SIZE = "1Mi"
+"""The four files take at most some 25 KiB."""
+
+RESOURCES = V1ResourceRequirements(
+    requests={"cpu": "10m", "memory": "48Mi"},
+    limits={"cpu": "500m", "memory": "128Mi"},  # the start takes 0.5 s of CPU, the wait a millicore
+)
+"""Both stated, or Flyte puts the platform's defaults there."""
+
+SECRET_KEYS = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+"""Keys of the Secret that ``credentials_secret`` names; the last is optional."""
+
+
+def with_watcher(
+    template: PodTemplate | None,
+    *,
+    metrics_port: int | None = METRICS_PORT,
+    run_as_user: int | None = None,
+    credentials_secret: str | None = None,
+) -> PodTemplate:
+    """A copy of ``template`` with the watcher, its volume, and what the whole pod needs; what it has is kept.
+
+    Args:
+        template: the user's own pod template.
+        metrics_port: where the watcher serves metrics; None: nowhere.
+        run_as_user: numeric user of main, as namespaces that enforce "restricted" want it; None: the image's own.
+        credentials_secret: name of a Secret with the keys `SECRET_KEYS`.
+    """
+    pod = deepcopy(template) if template else PodTemplate()
+    spec: V1PodSpec = pod.pod_spec
+    _check_names(spec)
+    main = _primary(pod)
+    mount = V1VolumeMount(name=WATCHER, mount_path=DEFAULT_DIRECTORY)
+    main.volume_mounts = [*(main.volume_mounts or []), mount]
+    main.env = [*(main.env or []), _directory()]
+    main.security_context = main.security_context or _main_security(run_as_user)
+    spec.init_containers = [*(spec.init_containers or []), _watcher(mount, metrics_port, credentials_secret)]
+    spec.volumes = [*(spec.volumes or []), _volume()]
+    spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
+    spec.termination_grace_period_seconds = spec.termination_grace_period_seconds or GRACE_SECONDS
+    pod.labels = {"app.kubernetes.io/name": "objectstore-sensor", **(pod.labels or {})}
+    pod.annotations = {**_scraping(metrics_port), **(pod.annotations or {})}
+    return pod
+
+
+def resolve_image(image: str | ImageSpec | None, images: ImageConfig) -> str:
+    """The watcher's image: the argument, else `IMAGE_VARIABLE`, else the one of this package's version.
+
+    Raises:
+        InvalidArgument: it is an ``{{.image...}}`` that the configuration does not know.
+    """
+    wanted = image or os.environ.get(IMAGE_VARIABLE) or f"{WATCHER}:{version(WATCHER)}"
+    try:
+        return str(get_registerable_container_image(wanted, images))
+    except AssertionError as error:
+        raise InvalidArgument(
+            "watcher_image",
+            f"{wanted!r} cannot be resolved: {error}",
+            cure="name the image in Flyte's configuration, or write its full name",
+        ) from error
+
+
+def _check_names(spec: V1PodSpec) -> None:
+    containers = [*(spec.containers or []), *(spec.init_containers or [])]
+    taken = {part.name for part in [*containers, *(spec.volumes or [])]}
+    if WATCHER in taken:
+        raise InvalidArgument("pod_template", f"already has a {WATCHER!r}", cure="rename that container or volume")
+
+
+def _primary(pod: PodTemplate) -> V1Container:
+    """The primary container, made where the template has none, and put first: Flyte judges the pod by it."""
+    spec: V1PodSpec = pod.pod_spec
+    named = [c for c in spec.containers or [] if c.name == pod.primary_container_name]
+    primary = named[0] if named else V1Container(name=pod.primary_container_name)
+    spec.containers = [primary, *(c for c in spec.containers or [] if c is not primary)]
+    return primary
+
+
+def _watcher(mount: V1VolumeMount, metrics_port: int | None, secret: str | None) -> V1Container:
+    container = V1Container(
+        name=WATCHER,
+        image=WATCHER,  # resolved at serialization
+        restart_policy="Always",  # a native sidecar: it starts before main, and its exit code does not matter
+        args=[],
+        env=[_directory(), *(_secret_variables(secret) if secret else [])],
+        resources=RESOURCES,
+        security_context=_watcher_security(),
+        volume_mounts=[mount],
+    )
+    if metrics_port:
+        container.args = [f"--metrics-address=0.0.0.0:{metrics_port}"]
+        container.ports = [V1ContainerPort(name="metrics", container_port=metrics_port)]
+        # No startup probe: main must not wait for it, since Flyte does not see why a pod stays in its init phase.
+        container.liveness_probe = V1Probe(
+            http_get=V1HTTPGetAction(path="/healthz", port="metrics"),
+            initial_delay_seconds=30,
+            period_seconds=30,
+            timeout_seconds=5,
+        )
+    return container
+
+
+def _directory() -> V1EnvVar:
+    return V1EnvVar(name=DIRECTORY_VARIABLE, value=DEFAULT_DIRECTORY)
+
+
+def _secret_variables(secret: str) -> list[V1EnvVar]:
+    return [
+        V1EnvVar(
+            name=ENV_PREFIX + key,
+            value_from=V1EnvVarSource(
+                secret_key_ref=V1SecretKeySelector(name=secret, key=key, optional=key == "SESSION_TOKEN")
+            ),
+        )
+        for key in SECRET_KEYS
+    ]
+
+
+def _volume() -> V1Volume:
+    return V1Volume(name=WATCHER, empty_dir=V1EmptyDirVolumeSource(medium="Memory", size_limit=MARKERS_SIZE))
+
+
+def _main_security(user: int | None) -> V1SecurityContext:
+    """What cannot hurt an image that was built to run as root; the rest needs its user."""
+    context = V1SecurityContext(
+        allow_privilege_escalation=False,
+        capabilities=V1Capabilities(drop=["ALL"]),
+        seccomp_profile=V1SeccompProfile(type="RuntimeDefault"),
+    )
+    if user is not None:
+        context.run_as_user, context.run_as_non_root = user, True
+    return context
+
+
+def _watcher_security() -> V1SecurityContext:
+    context = _main_security(WATCHER_USER)
+    context.read_only_root_filesystem = True
+    return context
+
+
+def _scraping(metrics_port: int | None) -> dict[str, str]:
+    if not metrics_port:
+        return {}
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(metrics_port), "prometheus.io/path": "/metrics"}

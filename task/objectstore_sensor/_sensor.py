@@ -1,0 +1,251 @@
+"""``WaitForObjectStoreFile``: the task."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from flytekit import FlyteContextManager, ImageSpec, PodTemplate, TaskMetadata
+from flytekit.configuration import SerializationSettings
+from flytekit.core.base_task import kwtypes
+from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.interface import Interface
+from flytekit.core.python_function_task import PythonInstanceTask
+from flytekit.core.tracker import extract_task_module
+from flytekit.exceptions.system import FlyteSystemException
+from flytekit.models.task import K8sPod
+from objectstore_watcher import contract, uri, waiting
+from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher.durations import Duration
+
+from objectstore_sensor import _metadata, _pod
+from objectstore_sensor.errors import InvalidArgument, WaitError, as_flyte
+
+_PLACEHOLDER = "s3://bucket/key"
+
+_AT_MODULE_LEVEL = "assign it to a variable of its own at module level: sensor = WaitForObjectStoreFile(...)"
+
+
+class WaitForObjectStoreFile(PythonInstanceTask[None]):
+    """A task that waits until the object ``path`` is there, and returns ``path``.
+
+    On Kubernetes its pod has a slim watcher as a native sidecar; locally the same watch runs in this process.
+
+    Args:
+        name: the task's name in Flyte, unique; by default the module and variable that it is assigned to.
+        poll_interval: time between two looks; 10 s by default.
+        timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
+        metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
+        request_timeout: longest time for one request to connect, and then to answer; 10 s by default.
+        heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up.
+        endpoint: URL of the S3 API; by default as Flyte itself is configured, else AWS.
+        region: region that signs the requests; by default from the environment.
+        ca_file: PEM file, in the watcher's container, of the certificate authorities to trust.
+        watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
+            by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
+            ``objectstore-watcher:<version of this package>``.
+        metrics_port: port of the watcher's metrics; None switches them off.
+        run_as_user: numeric user for the main container, for namespaces that enforce Pod Security "restricted".
+        credentials_secret: name of a Kubernetes Secret with the keys ACCESS_KEY_ID, SECRET_ACCESS_KEY and, optionally,
+            SESSION_TOKEN; by default the watcher takes the credentials that Flyte gives to all containers.
+        pod_template: a pod template to add the watcher to.
+        options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``.
+
+    Raises:
+        InvalidArgument: an argument cannot be right, or the sensor is made where Flyte could not load it again.
+
+    Running it raises `DeadlineExceeded`, `StoreError`, `WatcherDied`, `MarkerError` or `InvalidArgument`.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        poll_interval: Duration = contract.DEFAULT_POLL_INTERVAL,
+        timeout: Duration | None = None,
+        metadata: TaskMetadata | None = None,
+        request_timeout: Duration = contract.DEFAULT_REQUEST_TIMEOUT,
+        heartbeat_interval: Duration = contract.DEFAULT_HEARTBEAT_INTERVAL,
+        endpoint: str = "",
+        region: str = "",
+        ca_file: str = "",
+        watcher_image: str | ImageSpec | None = None,
+        metrics_port: int | None = _pod.METRICS_PORT,
+        run_as_user: int | None = None,
+        credentials_secret: str | None = None,
+        pod_template: PodTemplate | None = None,
+        **options: Any,  # noqa: ANN401  # flytekit's own
+    ) -> None:
+        _refuse_workflow_body()
+        task_metadata = _metadata.own_copy(metadata)
+        self._given_name = name
+        self._watcher_image = watcher_image
+        self._spec = WatchSpec(
+            uri=_PLACEHOLDER,
+            poll_interval=poll_interval,  # type: ignore[arg-type]  # WatchSpec reads all forms of a duration
+            timeout=_metadata.sensor_timeout(timeout, task_metadata),
+            request_timeout=request_timeout,  # type: ignore[arg-type]
+            heartbeat_interval=heartbeat_interval,  # type: ignore[arg-type]
+            endpoint=endpoint,
+            region=region,
+            ca_file=ca_file,
+        )
+        _warn_if_cut_off(self._spec.timeout, task_metadata)
+        super().__init__(
+            name=name or type(self).__name__,
+            task_config=None,
+            interface=Interface(inputs=kwtypes(path=str), outputs=kwtypes(path=str)),
+            metadata=task_metadata,
+            pod_template=_pod.with_watcher(
+                pod_template,
+                metrics_port=metrics_port,
+                run_as_user=run_as_user,
+                credentials_secret=credentials_secret,
+            ),
+            **options,
+        )
+
+    @property
+    def name(self) -> str:
+        """The task's name in Flyte; where it cannot be known, as in a notebook's local run, the class's name."""
+        if self._given_name:
+            return self._given_name
+        try:
+            return str(extract_task_module(self)[0])
+        except (FlyteSystemException, AssertionError):
+            return str(super().name)
+
+    def execute(self, **kwargs: Any) -> str:  # noqa: ANN401  # flytekit's signature
+        """Wait for ``path`` and return it."""
+        path: str = kwargs["path"]
+        try:
+            spec = self._spec_for(path)
+            if _is_local():
+                _watch_here(spec)
+            else:
+                _wait_for_watcher(spec)
+        except WaitError as error:
+            raise as_flyte(error) from None
+        return path
+
+    def _spec_for(self, path: str) -> WatchSpec:
+        told = {f.name: getattr(self._spec, f.name) for f in contract.options()}
+        return WatchSpec(uri=path, **told)
+
+    def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
+        """The pod as Flyte gets it. The same each time: fast registration asks twice.
+
+        Raises:
+            InvalidArgument: Flyte could not load the task again, or the watcher's image is not known.
+        """
+        self._check_loadable()
+        pod = super().get_k8s_pod(settings)
+        # flytekit resolves the images of containers, not those of init containers.
+        for container in pod.pod_spec["initContainers"]:
+            if container["name"] == _pod.WATCHER:
+                container["image"] = _pod.resolve_image(self._watcher_image, settings.image_config)
+        return pod
+
+    def _check_loadable(self) -> None:
+        location = _location(self)
+        if location is None:
+            raise InvalidArgument(f"sensor {self.name!r}", "Flyte cannot load it in the pod", cure=_AT_MODULE_LEVEL)
+        for other in FlyteEntities.entities:
+            if isinstance(other, WaitForObjectStoreFile) and other is not self and other.name == self.name:
+                where = _location(other)
+                if where not in (None, location):
+                    raise InvalidArgument(
+                        f"sensor {self.name!r}", f"{where} has the same name", cure="give each sensor a name of its own"
+                    )
+
+
+def _location(sensor: WaitForObjectStoreFile) -> str | None:
+    """Module and variable of ``sensor``, or None where it has none: in a list, a function, an older reload."""
+    try:
+        return str(extract_task_module(sensor)[0])
+    except (FlyteSystemException, AssertionError, ImportError):
+        return None
+
+
+def _refuse_workflow_body() -> None:
+    """A sensor made in the body of a workflow serializes well, and then cannot be loaded in the pod."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame and frame.f_code.co_name != "<module>":
+        if frame.f_globals.get("__name__") == "flytekit.core.workflow":
+            raise InvalidArgument("sensor", "is made in the body of a workflow", cure=_AT_MODULE_LEVEL)
+        frame = frame.f_back
+
+
+def _warn_if_cut_off(timeout: float, metadata: TaskMetadata) -> None:
+    engine = metadata.timeout.total_seconds() if metadata.timeout else None
+    if engine is not None and timeout >= engine:
+        warnings.warn(
+            f"timeout of {timeout:g} s: Flyte ends the attempt after metadata.timeout, {engine:g} s, without saying"
+            " what was waited for; lower the sensor's timeout or raise metadata.timeout",
+            stacklevel=3,
+        )
+
+
+def _is_local() -> bool:
+    state = FlyteContextManager.current_context().execution_state
+    return state is None or state.mode is None or state.is_local_execution()
+
+
+def _watch_here(spec: WatchSpec) -> None:
+    """The watcher's own loop, in this process."""
+    from objectstore_watcher.live import LiveLine
+    from objectstore_watcher.logs import EventLog
+    from objectstore_watcher.stores import open_store
+    from objectstore_watcher.watch import Event, watch
+
+    log = EventLog()
+    with LiveLine() as live:
+
+        def observe(event: Event) -> None:
+            log.observe(event)
+            live.observe(event)
+
+        s3 = FlyteContextManager.current_context().file_access.data_config.s3  # as the rest of flytekit is configured
+        key_pair = (s3.access_key_id, s3.secret_access_key) if s3.access_key_id and s3.secret_access_key else None
+        if s3.endpoint and not spec.endpoint:
+            spec = WatchSpec(**{**vars(spec), "endpoint": s3.endpoint})
+        watch(
+            Request(spec=spec),
+            stop=threading.Event(),
+            observe=observe,
+            opened_by=partial(open_store, key_pair=key_pair),
+        )
+
+
+def _wait_for_watcher(spec: WatchSpec) -> None:
+    """Ask the watcher beside this container, and wait for its answer."""
+    if isinstance(uri.parse(spec.uri), uri.FileLocation):
+        raise InvalidArgument(
+            f"path {spec.uri!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
+        )
+    directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
+    with _ending_on_sigterm():
+        waiting.ask(directory, spec)
+        waiting.wait(directory, spec.heartbeat_interval)
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """As process 1 of its container, main would ignore SIGTERM and linger for the whole grace period."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,35 @@
+"""The errors of a wait as Flyte knows them: one that a new attempt can help is also a FlyteRecoverableException."""
+
+from __future__ import annotations
+
+from types import new_class
+
+from flytekit.exceptions.base import FlyteRecoverableException
+from objectstore_watcher.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    MarkerError,
+    StoreError,
+    WaitError,
+    WatcherDied,
+)
+
+__all__ = ["DeadlineExceeded", "InvalidArgument", "MarkerError", "StoreError", "WaitError", "WatcherDied", "as_flyte"]
+
+
+def as_flyte(error: WaitError) -> WaitError:
+    """``error`` itself, or, where a new attempt can help, its equal that Flyte retries."""
+    if not error.retryable:
+        return error
+    return _recoverable(type(error))(error.subject, error.detail, cure=error.cure, kind=error.kind.label)
+
+
+def _recoverable(cls: type[WaitError]) -> type[WaitError]:
+    """A subclass of ``cls`` and of Flyte's, under the name of ``cls``: Flyte shows it, users catch ``cls``."""
+    return new_class(cls.__name__, (cls, _FlyteRecoverable))
+
+
+class _FlyteRecoverable(FlyteRecoverableException):
+    """Flytekit's class, whose own text and code would hide ours, reduced to its meaning."""
+
+    timestamp = None  # flytekit then takes the time at which it writes the error

@@ -1,0 +1,54 @@
+"""What all tests share: a real MinIO server, buckets of their own, a clean environment."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import MinioServer
+
+CREDENTIAL_PREFIXES = ("FLYTE_AWS_", "AWS_", "MINIO_", "OBJECTSTORE_WATCHER_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the credentials, endpoints or configuration files of the person who runs it."""
+    for name in list(os.environ):
+        if name.startswith(CREDENTIAL_PREFIXES) and name != "AWS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
+    """A MinIO server for the whole session. Tests that stop or break it start one of their own."""
+    with MinioServer(tmp_path_factory.mktemp("minio")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(minio: MinioServer) -> str:
+    """A bucket of the test's own."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    minio.client().make_bucket(name)
+    return name
+
+
+@pytest.fixture
+def flyte_env(minio: MinioServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables that Flyte appends to every container, pointing to the server; set in this process too."""
+    for name, value in minio.flyte_env().items():
+        monkeypatch.setenv(name, value)
+    return minio.flyte_env()
+
+
+@pytest.fixture
+def marker_directory(tmp_path: Path) -> Path:
+    """An empty marker directory."""
+    directory = tmp_path / "markers"
+    directory.mkdir()
+    return directory

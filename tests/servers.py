@@ -1,0 +1,134 @@
+"""Real servers and processes that tests start, on free ports of the loopback address."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+
+import urllib3
+from minio import Minio
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(condition: Callable[[], bool], what: str, timeout: float = 30) -> None:
+    """Wait until ``condition`` holds; busy machines take their time, hence the long limit."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"not within {timeout} s: {what}"
+        time.sleep(0.02)
+
+
+@cache
+def minio_binary() -> str:
+    """The pinned MinIO server; built on the first call ever, then cached outside the checkout."""
+    return subprocess.run([ROOT / "tools" / "minio.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class MinioServer:
+    """A MinIO server process."""
+
+    ACCESS_KEY = "test-access-key"
+    SECRET_KEY = "test-secret-key-3f9a"
+
+    def __init__(self, data: Path, port: int | None = None) -> None:
+        self.data = data
+        self.port = port or free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> MinioServer:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        env = {
+            **os.environ,
+            "MINIO_ROOT_USER": self.ACCESS_KEY,
+            "MINIO_ROOT_PASSWORD": self.SECRET_KEY,
+            "MINIO_BROWSER": "off",
+        }
+        self._process = subprocess.Popen(
+            [minio_binary(), "server", str(self.data), "--address", f"127.0.0.1:{self.port}", "--quiet"],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        eventually(self._answers, "MinIO answers")
+
+    def _answers(self) -> bool:
+        try:
+            answer = urllib3.request("GET", f"{self.endpoint}/minio/health/ready", retries=False, timeout=1)
+        except urllib3.exceptions.HTTPError:
+            return False
+        return answer.status == 200
+
+    def stop(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def client(self) -> Minio:
+        """A client with the server's root credentials."""
+        return Minio(f"127.0.0.1:{self.port}", self.ACCESS_KEY, self.SECRET_KEY, secure=False, region="us-east-1")
+
+    def put(self, bucket: str, key: str, data: bytes = b"data") -> None:
+        """Store an object."""
+        self.client().put_object(bucket, key, io.BytesIO(data), len(data))
+
+    def flyte_env(self) -> dict[str, str]:
+        """The variables that Flyte appends to every container."""
+        return {
+            "FLYTE_AWS_ENDPOINT": self.endpoint,
+            "FLYTE_AWS_ACCESS_KEY_ID": self.ACCESS_KEY,
+            "FLYTE_AWS_SECRET_ACCESS_KEY": self.SECRET_KEY,
+        }
+
+
+class Watcher:
+    """A watcher process: the installed command, as a container would run it."""
+
+    COMMAND = (sys.executable, "-m", "objectstore_watcher")
+
+    def __init__(self, args: Sequence[str], env: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [*self.COMMAND, *args],
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self, timeout: float = 30) -> tuple[int, str]:
+        """Wait for its end: the exit code and what it wrote to standard error."""
+        _, errors = self.process.communicate(timeout=timeout)
+        return self.process.returncode, errors
