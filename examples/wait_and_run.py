@@ -1,9 +1,7 @@
 """The workflow of Flyte's tutorial: wait for a file, then read it.
 
-Locally:  python examples/wait_and_run.py s3://bucket/key      (or a path of this machine)
+pyflyte run examples/wait_and_run.py wait_and_run --path s3://bucket/key
 """
-
-import sys
 
 from flytekit import FlyteFile, task, workflow
 from objectstore_sensor import WaitForObjectStoreFile, metadata
@@ -14,7 +12,7 @@ sensor = WaitForObjectStoreFile(poll_interval=1, metadata=metadata(timeout="1H",
 @task
 def do_next(path: str) -> int:
     """Count the bytes of the object: it is really read."""
-    with open(FlyteFile(path)) as file:
+    with open(FlyteFile(path), "rb") as file:
         return len(file.read())
 
 
@@ -22,7 +20,3 @@ def do_next(path: str) -> int:
 def wait_and_run(path: str) -> int:
     path = sensor(path=path)
     return do_next(path=path)
-
-
-if __name__ == "__main__":
-    print(wait_and_run(path=sys.argv[1]))

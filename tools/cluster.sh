@@ -65,15 +65,14 @@ need_kind() {
   fi
 }
 
-# which_images: stock or airgap. A running cluster has decided; else the registry
-# is asked for the node image's manifest, not for the image, which takes minutes.
+# which_images: stock or airgap. A running cluster has decided.
 which_images() {
   case ${IMAGES:-auto} in
   stock | airgap) printf '%s' "$IMAGES" ;;
   auto)
     if [ -e "$state/images" ]; then
       cut -d' ' -f1 "$state/images"
-    elif timeout 20 "$ENGINE" manifest inspect "$(without_tag "$STOCK_NODE_IMAGE")" >/dev/null 2>&1; then
+    elif registry_answers >/dev/null 2>&1; then
       printf stock
     else
       printf airgap
@@ -83,9 +82,14 @@ which_images() {
   esac
 }
 
-# name:tag@digest as name@digest: engines want one or the other.
-without_tag() {
-  printf '%s@%s' "${1%%:*}" "${1#*@}"
+# Asked about the node image, not for it, which would take minutes.
+registry_answers() {
+  local name=${STOCK_NODE_IMAGE%%:*}
+  if [ "$ENGINE" = podman ]; then
+    timeout 20 podman search --list-tags --limit 1 "$name"
+  else
+    timeout 20 docker manifest inspect "$name@${STOCK_NODE_IMAGE#*@}"
+  fi
 }
 
 # node_image IMAGES: its name; makes sure that there is a kubectl beside it, too.
@@ -157,11 +161,12 @@ load_one() {
 }
 
 build() {
-  local name=${1:?usage: tools/cluster.sh build NAME ARGUMENTS...} base
+  local name=${1:?usage: tools/cluster.sh build NAME ARGUMENTS...} base options
   shift
   use_engine
   base=$(python_image)
-  step "image $name" build_image "$name" --build-arg "BASE_IMAGE=$base" "$@"
+  mapfile -t options < <(host_settings)
+  step "image $name" build_image "$name" --build-arg "BASE_IMAGE=$base" "${options[@]}" "$@"
 }
 
 # python_image: the base for images of ours. Podman knows no default registry, so

@@ -68,44 +68,38 @@ lower_of() {
   fi
 }
 
-# build_image NAME ARGUMENTS...: docker or podman build.
+# build_image NAME ARGUMENTS...: docker or podman build. On the host's network:
+# package indexes may be reachable only as the host reaches them.
 build_image() {
-  local name=$1 options=()
+  local name=$1
   shift
-  if [ "$ENGINE" = podman ]; then
-    # Host network: package indexes may be reachable only as the host reaches them.
-    options=(--network=host)
-    host_settings
-  fi
-  "$ENGINE" build "${options[@]}" --tag "$name" "$@"
+  "$ENGINE" build --network=host --tag "$name" "$@"
 }
 
-# host_settings: adds to options what makes pip and uv in the build find the
-# package index as they do on the host. Mounted, so nothing of it stays in an
-# image. Docker's build cannot mount files of the host: there they go without.
+# host_settings: prints, one a line, the build options that let pip and uv find
+# the package index as they do on the host. All are mounts, so nothing of it stays
+# in an image. Docker's build cannot mount files of the host: there it prints none.
 host_settings() {
-  local dir=$CACHE/build-settings bundle settings find_links
+  local dir=$CACHE/build-settings bundle certificates=/etc/ssl/certs/ca-certificates.crt
+  [ "$ENGINE" = podman ] || return 0
   mkdir -p "$dir"
   bundle=${PIP_CERT:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
   if [ -f "$bundle" ]; then
-    options+=(--volume "$bundle:/etc/ssl/certs/ca-certificates.crt:ro")
     printf 'native-tls = true\n' >"$dir/uv.toml"
-    options+=(--volume "$dir/uv.toml:/etc/uv/uv.toml:ro")
+    printf -- '--volume=%s:ro\n' "$bundle:$certificates" "$dir/uv.toml:/etc/uv/uv.toml"
   fi
-  have python3 || return 0
-  settings=$(python3 -m pip config list 2>/dev/null) || return 0
-  # global.NAME='value' (files) and :env:.NAME='value' (PIP_*) as one pip.conf.
+  # pip's settings, global.NAME='VALUE' from files and :env:.NAME='VALUE' from
+  # PIP_NAME, as one file.
   {
     printf '[global]\n'
-    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" <<<"$settings" |
-      sed -E "s|^cert = .*|cert = /etc/ssl/certs/ca-certificates.crt|" | sort -u
+    python3 -m pip config list |
+      sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" |
+      sed -E "s|^cert = .*|cert = $certificates|" | sort --unique
   } >"$dir/pip.conf"
-  options+=(--volume "$dir/pip.conf:/etc/pip.conf:ro")
-  for find_links in ${PIP_FIND_LINKS:-}; do
-    if [ -d "$find_links" ]; then
-      options+=(--volume "$find_links:$find_links:ro")
-    fi
-  done
+  printf -- '--volume=%s:ro\n' "$dir/pip.conf:/etc/pip.conf"
+  if [ -d "${PIP_FIND_LINKS:-}" ]; then
+    printf -- '--volume=%s:ro\n' "$PIP_FIND_LINKS:$PIP_FIND_LINKS"
+  fi
 }
 
 # image_field NAME GO-TEMPLATE: a field of a local image, empty if there is none.

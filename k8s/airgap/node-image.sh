@@ -4,7 +4,8 @@
 . "$ROOT/k8s/airgap/engine.sh"
 . "$ROOT/k8s/airgap/build-once.sh"
 
-readonly node=objectstore-sensor/node:$KUBERNETES_VERSION
+# Without a host, kind would take it for the default registry's, and pull.
+readonly node=localhost/objectstore-sensor/node:$KUBERNETES_VERSION
 
 main() {
   local image ids=()

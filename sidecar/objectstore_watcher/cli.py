@@ -207,7 +207,7 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
     sidecar.check()
     _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)
     if sidecar.answer:
-        metrics.finished_before(sidecar.answer.NAME)
+        metrics.enter(sidecar.answer.NAME)
     worker = process.Worker(sidecar.work)
     worker.start()
     heard = sidecar.keep_alive(worker)

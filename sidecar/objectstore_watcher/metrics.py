@@ -9,7 +9,7 @@ from importlib.metadata import version
 # Not a series of its own for every counter's creation time; read by prometheus_client when it is imported.
 os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
 
-from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -42,7 +42,10 @@ class Metrics:
         self._errors = Counter(
             "objectstore_watcher_errors", "Looks that failed, by kind of error.", ["kind"], registry=registry
         )
-        self._phase = Enum("objectstore_watcher_phase", "Where the wait stands.", states=PHASES, registry=registry)
+        self._phase = Gauge(
+            "objectstore_watcher_phase", "1 for the phase that the wait is in, else 0.", ["phase"], registry=registry
+        )
+        self.enter("idle")
         self._since = Gauge(
             "objectstore_watcher_waiting_since_timestamp_seconds",
             "When the wait was asked for, in Unix time; 0 before.",
@@ -110,13 +113,14 @@ class Metrics:
         to_unix = time.time() - time.monotonic()
         self._since.set(requested + to_unix)
         self._deadline.set(deadline + to_unix)
-        self._phase.state("waiting")
+        self.enter("waiting")
 
     def _end(self, phase: str) -> None:
         self._backoff.set(0)
-        self._phase.state(phase)
+        self.enter(phase)
         self._wait.labels(phase).observe(time.monotonic() - self._started)
 
-    def finished_before(self, phase: str) -> None:
-        """Show the phase that a watcher before this one, in the same pod, reached."""
-        self._phase.state(phase)
+    def enter(self, phase: str) -> None:
+        """Show that the wait is in ``phase``, one of `PHASES`."""
+        for each in PHASES:
+            self._phase.labels(each).set(each == phase)

@@ -202,12 +202,13 @@ def _is_local() -> bool:
 
 def _watch_here(spec: WatchSpec) -> None:
     """The watcher's own loop, in this process."""
+    from objectstore_watcher import logs
     from objectstore_watcher.live import LiveLine
-    from objectstore_watcher.logs import EventLog
     from objectstore_watcher.stores import open_store
     from objectstore_watcher.watch import Event, watch
 
-    log = EventLog()
+    logs.configure("text")
+    log = logs.EventLog()
     with LiveLine() as live:
 
         def observe(event: Event) -> None:

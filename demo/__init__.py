@@ -1,0 +1,1 @@
+"""The demos: what `make demo` and `make demo-kind` run."""

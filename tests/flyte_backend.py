@@ -1,0 +1,191 @@
+"""What Flyte's backend does to a task's pod and its data, step by step, so that the pod runs here as it runs there.
+
+Used by the tests and the demos, where no Flyte is installed. Each function is one step of Flyte 1.16's
+propeller; `pod` puts them in its order.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from flyteidl.core import errors_pb2, literals_pb2
+from flytekit import FlyteContextManager
+from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.core.base_task import PythonTask
+from flytekit.core.type_engine import TypeEngine
+from flytekit.models.literals import LiteralMap
+from flytekit.tools.translator import get_serializable
+from minio import Minio
+from minio.error import S3Error
+
+DEFAULT_RESOURCES = {"cpu": "100m", "memory": "300Mi"}
+"""The platform's defaults as seen on a real Flyte 1.16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One execution of one task.
+
+    Attributes:
+        name: names the pod and the folder of its data.
+        bucket: Flyte's own bucket, for inputs.pb, outputs.pb and error.pb.
+        platform_env: the platform's default environment, which every container gets.
+        namespace: where the pod runs.
+        attempt: counts from 0.
+    """
+
+    name: str
+    bucket: str
+    platform_env: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = "default"
+    attempt: int = 0
+
+    @property
+    def folder(self) -> str:
+        """Key prefix of the execution's data."""
+        return f"metadata/{self.name}"
+
+    def template_variables(self) -> dict[str, str]:
+        """The variables that args may use."""
+        base = f"s3://{self.bucket}/{self.folder}"
+        return {
+            "input": f"{base}/inputs.pb",
+            "inputPrefix": base,
+            "outputPrefix": f"{base}/{self.attempt}",
+            "rawOutputDataPrefix": f"s3://{self.bucket}/raw/{self.name}",
+            "checkpointOutputPrefix": f"s3://{self.bucket}/raw/{self.name}/_flytecheckpoints",
+            # A path without meaning is quoted: that is what flytekit takes as "none".
+            "prevCheckpointPrefix": '""',
+        }
+
+
+def pod(task: PythonTask, image: str, execution: Execution) -> dict[str, Any]:
+    """The pod that Flyte would create for ``task``, as a manifest."""
+    template = serialized_pod(task, image)
+    spec = deepcopy(template.pod_spec)
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        fill_in_args(container, execution.template_variables())
+        append_env(container, execution)
+        default_resources(container)
+    spec["restartPolicy"] = "Never"  # an attempt that failed is Flyte's to repeat, not the kubelet's
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": execution.name,
+            "namespace": execution.namespace,
+            "labels": {**(template.metadata.labels or {}), **execution_labels(task, execution)},
+            "annotations": {**(template.metadata.annotations or {}), **primary_annotation(spec)},
+        },
+        "spec": spec,
+    }
+
+
+def serialized_pod(task: PythonTask, image: str) -> Any:  # noqa: ANN401
+    """The task's K8sPod, as flytekit's models have it."""
+    name, _, tag = image.rpartition(":")
+    settings = SerializationSettings(
+        image_config=ImageConfig(default_image=Image("default", name, tag)),
+        project="demo",
+        domain="development",
+        version="v1",
+    )
+    return get_serializable(OrderedDict(), settings, task).template.k8s_pod
+
+
+def fill_in_args(container: dict[str, Any], variables: Mapping[str, str]) -> None:
+    """Replace ``{{.name}}`` in command and args, of init containers too; nowhere else, and not again in the result."""
+    for part in ("command", "args"):
+        container[part] = [_filled(text, variables) for text in container.get(part) or []]
+
+
+def _filled(text: str, variables: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{\s*\.(\w+)\s*\}\}", lambda found: variables.get(found.group(1), found.group(0)), text)
+
+
+def append_env(container: dict[str, Any], execution: Execution) -> None:
+    """Append Flyte's own variables and the platform's; on duplicates Kubernetes takes the last, so these win."""
+    told = {
+        "FLYTE_INTERNAL_EXECUTION_ID": execution.name,
+        "FLYTE_INTERNAL_EXECUTION_PROJECT": "demo",
+        "FLYTE_INTERNAL_EXECUTION_DOMAIN": "development",
+        "FLYTE_ATTEMPT_NUMBER": str(execution.attempt),
+        **execution.platform_env,
+    }
+    container["env"] = [*container.get("env", []), *({"name": n, "value": v} for n, v in told.items())]
+
+
+def default_resources(container: dict[str, Any]) -> None:
+    """Fill in what a container does not say; a limit that is missing becomes the request."""
+    resources = container.setdefault("resources", {})
+    requests = resources.setdefault("requests", {})
+    limits = resources.setdefault("limits", {})
+    for name, amount in DEFAULT_RESOURCES.items():
+        requests.setdefault(name, limits.get(name, amount))
+        limits.setdefault(name, requests[name])
+
+
+def primary_annotation(spec: dict[str, Any]) -> dict[str, str]:
+    """Which container decides: named only where there is exactly one, native sidecars not counted."""
+    containers = spec["containers"]
+    return {"primary_container_name": containers[0]["name"]} if len(containers) == 1 else {}
+
+
+def execution_labels(task: PythonTask, execution: Execution) -> dict[str, str]:
+    """The labels by which operators find the pods of a workflow, a task, an execution."""
+    return {
+        "execution-id": execution.name,
+        "project": "demo",
+        "domain": "development",
+        "task-name": re.sub(r"[^a-z0-9]+", "-", task.name.lower()).strip("-")[-63:],
+    }
+
+
+def put_inputs(client: Minio, execution: Execution, task: PythonTask, **inputs: object) -> None:
+    """Write inputs.pb where the args will say it is."""
+    context = FlyteContextManager.current_context()
+    types = task.python_interface.inputs
+    literals = TypeEngine.dict_to_literal_map(context, dict(inputs), types)
+    data = literals.to_flyte_idl().SerializeToString()
+    client.put_object(execution.bucket, f"{execution.folder}/inputs.pb", io.BytesIO(data), len(data))
+
+
+def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:
+    """The values of outputs.pb, or None where the attempt wrote none."""
+    data = _get(client, execution, "outputs.pb")
+    if data is None:
+        return None
+    literals = LiteralMap.from_flyte_idl(literals_pb2.LiteralMap.FromString(data)).literals
+    return {name: literal.scalar.primitive.value for name, literal in literals.items()}
+
+
+def error(client: Minio, execution: Execution) -> Any | None:  # noqa: ANN401  # a protobuf ContainerError
+    """The error of error.pb, or None where the attempt wrote none."""
+    data = _get(client, execution, "error.pb")
+    return None if data is None else errors_pb2.ErrorDocument.FromString(data).error
+
+
+def _get(client: Minio, execution: Execution, name: str) -> bytes | None:
+    try:
+        answer = client.get_object(execution.bucket, f"{execution.folder}/{execution.attempt}/{name}")
+    except S3Error as failure:
+        if failure.code == "NoSuchKey":
+            return None
+        raise
+    with answer:
+        return answer.read()
+
+
+def environment(container: Mapping[str, Any]) -> dict[str, str]:
+    """A container's variables as its process sees them: the last of duplicates."""
+    return {entry["name"]: entry["value"] for entry in _plain(container.get("env", []))}
+
+
+def _plain(env: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    return (entry for entry in env if "value" in entry)
