@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -42,11 +43,22 @@ def local(env: dict[str, str]) -> None:
     path = f"s3://{BUCKET}/orders/local.csv"
     command = ["pyflyte", "run", "examples/wait_and_run.py", "wait_and_run", "--path", path]
     say("$ " + " ".join(command))
-    uploader = upload(env, "orders/local.csv", after=UPLOAD_AFTER + 5)  # flytekit takes some 5 s to start
-    done = subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    say(
-        f"result: {done.stdout.split()[-1]} bytes read, {time.time() - uploaded(uploader):.2f} s after the upload ended"
-    )
+    with subprocess.Popen(
+        command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as workflow:
+        lines = relay(workflow)
+        if not any("waiting for" in line for line in lines):
+            sys.exit("the workflow ended without waiting")
+        uploader = upload(env, "orders/local.csv", after=UPLOAD_AFTER)
+        *_, result = lines
+    say(f"{result} bytes read; the run ended {time.time() - uploaded(uploader):.2f} s after the upload")
+
+
+def relay(process: subprocess.Popen[str]) -> Iterator[str]:
+    """The lines that ``process`` prints, each printed as it comes."""
+    for line in process.stdout or ():
+        say("  " + line.rstrip())
+        yield line.strip()
 
 
 def as_a_pod(server: MinioServer, env: dict[str, str], folder: Path) -> None:
