@@ -6,6 +6,8 @@
 #   tools/cluster.sh env                  shell lines for kubectl and kind: eval "$(tools/cluster.sh env)"
 #   tools/cluster.sh build NAME ARGS...   docker or podman build, with BASE_IMAGE as a build argument
 #   tools/cluster.sh load NAME...         puts local images into the cluster
+#   tools/cluster.sh push NAME TARGET     puts a local image into a registry
+#   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
 #   tools/cluster.sh down                 deletes it; the cache stays
 #
 # IMAGES=stock or IMAGES=airgap chooses; without it the registry is asked.
@@ -25,8 +27,11 @@ main() {
   local command=${1:-}
   shift || true
   case $command in
-  up | down | load | build) locked "$command" "$@" ;;
+  # Two runs must not create, delete or fill one cluster together.
+  up | down | load | build) with_lock cluster "$command" "$@" ;;
   env) print_env ;;
+  node) on_node "$@" ;;
+  push) push "$@" ;;
   *)
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2
     exit 2
@@ -34,26 +39,17 @@ main() {
   esac
 }
 
-# One at a time: two runs must not create, delete or fill one cluster together.
-locked() {
-  (
-    flock 9
-    "$@" 9>&-
-  ) 9>"$CACHE/lock/cluster"
-}
-
 up() {
-  local images node
+  local images node made_of
   use_engine
   need_kind
   images=$(which_images)
   node=$(node_image "$images")
-  if ! is_running "$images $node"; then
+  made_of=$(made_of "$images" "$node")
+  if ! is_running "$made_of"; then
     create "$images" "$node"
-  fi
-  if [ "$images" = airgap ]; then
-    "$ROOT/k8s/airgap/images.sh" python minio prometheus
-    load "$STOCK_PYTHON_IMAGE" "minio/minio:$MINIO_RELEASE" "prom/prometheus:v$PROMETHEUS_VERSION"
+    # Last: a cluster that is half made is not to be taken for a whole one.
+    printf '%s\n' "$made_of" >"$state/made-of"
   fi
   printf '%s\n' "$KUBECONFIG"
 }
@@ -70,8 +66,8 @@ which_images() {
   case ${IMAGES:-auto} in
   stock | airgap) printf '%s' "$IMAGES" ;;
   auto)
-    if [ -e "$state/images" ]; then
-      cut -d' ' -f1 "$state/images"
+    if [ -e "$state/made-of" ]; then
+      cut -d' ' -f1 "$state/made-of"
     elif registry_answers >/dev/null 2>&1; then
       printf stock
     else
@@ -102,16 +98,19 @@ node_image() {
   fi
 }
 
-# is_running WHAT: a cluster made from this kind-config.yaml and these images that
-# answers. Not so one whose processes died with the host: the engine may still
-# list it as running.
-is_running() {
-  [ "$(cat "$state/images" 2>/dev/null)" = "$1 $(fingerprint)" ] &&
-    kubectl get --raw /readyz --request-timeout=5s >/dev/null 2>&1
+# made_of IMAGES NODE-IMAGE: what a cluster is made from; of an image built here,
+# which build.
+made_of() {
+  local node=$2
+  [ "$1" = stock ] || node=$(image_field "$2" .Id)
+  printf '%s %s %s' "$1" "$node" "$(sha256sum <"$config" | cut -c1-16)"
 }
 
-fingerprint() {
-  sha256sum <"$config" | cut -c1-16
+# is_running MADE-OF: such a cluster exists and answers. The engine may still list
+# one as running whose processes ended with the host's last boot.
+is_running() {
+  [ "$(cat "$state/made-of" 2>/dev/null)" = "$1" ] &&
+    kubectl get --raw /readyz --request-timeout=5s >/dev/null 2>&1
 }
 
 create() {
@@ -122,8 +121,6 @@ create() {
     kind create cluster --config "$config" --image "$node" --wait 180s
   # Ready nodes do not mean that names resolve.
   step 'cluster: wait for DNS' kubectl --namespace kube-system rollout status deployment/coredns --timeout=120s
-  # Last, so that a cluster that is half made is not taken for a whole one.
-  printf '%s %s %s\n' "$images" "$node" "$(fingerprint)" >"$state/images"
 }
 
 remove() {
@@ -141,7 +138,7 @@ down() {
 load() {
   local name id mark
   use_engine
-  [ -e "$state/images" ] || die 'no cluster to load images into; run: tools/cluster.sh up'
+  [ -e "$state/made-of" ] || die 'no cluster to load images into; run: tools/cluster.sh up'
   mkdir -p "$state/loaded"
   for name in "$@"; do
     id=$(image_field "$name" .Id)
@@ -158,6 +155,18 @@ load_one() {
   save_image "$state/image.tar" "$1"
   kind load image-archive --name "$cluster" "$state/image.tar"
   rm "$state/image.tar"
+}
+
+# Not locked: tests ask many nodes' things at once.
+on_node() {
+  use_engine
+  "$ENGINE" exec "$cluster-control-plane" "$@"
+}
+
+push() {
+  use_engine
+  "$ENGINE" tag "$1" "$2"
+  step "image $2: push" "$ENGINE" push "$2"
 }
 
 build() {

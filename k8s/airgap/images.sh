@@ -20,8 +20,8 @@ main() {
       build_on_base "minio/minio:$MINIO_RELEASE" minio add_minio
       ;;
     prometheus)
-      build_on_base "prom/prometheus:v$PROMETHEUS_VERSION" prometheus : \
-        --build-arg "PROMETHEUS_VERSION=$PROMETHEUS_VERSION"
+      prometheus=$("$ROOT/k8s/airgap/prometheus.sh")
+      build_on_base "prom/prometheus:v$PROMETHEUS_VERSION" prometheus add_prometheus
       ;;
     *) die "no such image: $image; there are base, python, minio and prometheus" ;;
     esac
@@ -31,6 +31,7 @@ main() {
 build_base() {
   if [ ! -e "$debian" ]; then
     have debootstrap || debian_install debootstrap
+    [ "$(id -u)" -eq 0 ] || die 'cannot build a Debian base image: debootstrap needs root; run as root'
     once "$debian" "Debian $DEBIAN_RELEASE" debian_tar
   fi
   build_once "$base" base add_debian
@@ -56,6 +57,10 @@ add_debian() {
 
 add_minio() {
   cp --reflink=auto "$minio" "$1/minio"
+}
+
+add_prometheus() {
+  cp --reflink=auto "$prometheus" "$1/prometheus"
 }
 
 main "$@"

@@ -1,0 +1,103 @@
+"""Writes the README's tables from the code: ``make docs``. A test fails where they differ."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from objectstore_sensor import WaitForObjectStoreFile
+from objectstore_watcher import cli, contract
+from objectstore_watcher.errors import KINDS
+from objectstore_watcher.metrics import Metrics
+from prometheus_client.metrics import MetricWrapperBase
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def sensor() -> str:
+    """The arguments of the sensor, from its docstring and signature."""
+    parameters = inspect.signature(WaitForObjectStoreFile.__init__).parameters
+    rows = []
+    for name, text in _documented(inspect.getdoc(WaitForObjectStoreFile) or ""):
+        default = parameters[name].default
+        shown = "" if default is inspect.Parameter.empty else f"`{default!r}`"
+        rows.append((f"`{name}`", text, shown))
+    return _table(("argument", "meaning", "default"), rows)
+
+
+def _documented(docstring: str) -> Iterable[tuple[str, str]]:
+    arguments = docstring.split("Args:\n")[1].split("\n\n", maxsplit=1)[0]
+    for entry in re.split(r"\n    (?=\w)", "\n" + arguments)[1:]:
+        name, _, text = entry.partition(":")
+        yield name.strip(), " ".join(text.split()).replace("``", "`")
+
+
+def flags() -> str:
+    """The options of the watcher."""
+    rows = [("`PATH`", "what to wait for", "")]
+    for option in contract.options():
+        default = option.default if isinstance(option.default, str) else f"{option.default:g}"
+        rows.append((f"`{contract.flag(option.name)}`", option.metadata["help"], f"`{default}`" if default else ""))
+    rows += [(f"`{contract.flag(name)}`", text, "") for name, (_, text) in cli.OWN_OPTIONS.items()]
+    return _table(("option", "meaning (durations: seconds, or `500ms`, `10s`, `5m`, `1h30m`)", "default"), rows)
+
+
+def exits() -> str:
+    """The exit codes of the watcher."""
+    return _table(("exit code", "meaning"), [(f"{code.value}", text) for code, text in cli.EXITS.items()])
+
+
+def files() -> str:
+    """The files of the contract, from its docstring."""
+    rows = re.findall(r"^``(\w+)``\s+(main|watcher)\s+(.+)$", contract.__doc__ or "", re.MULTILINE)
+    return _table(
+        ("file", "writer", "meaning"), [(f"`{name}`", who, text.replace("`", "")) for name, who, text in rows]
+    )
+
+
+def errors() -> str:
+    """The table of errors."""
+    rows = [
+        (f"`{kind.label}`", kind.cause, kind.action.value, "yes" if kind.retryable else "no", kind.cure)
+        for kind in KINDS.values()
+    ]
+    return _table(("kind", "cause", "the watcher will", "Flyte retries", "what to do"), rows)
+
+
+def metrics() -> str:
+    """The watcher's own metrics, from its registry."""
+    declared = Metrics()
+    labels = {each._name: each._labelnames for each in vars(declared).values() if isinstance(each, MetricWrapperBase)}
+    rows = []
+    for family in declared.registry.collect():
+        if family.name.startswith("objectstore_watcher"):
+            name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+            named = ", ".join(f"`{label}`" for label in labels.get(family.name, ()))
+            rows.append((f"`{name}`", family.type, named, family.documentation))
+    return _table(("metric", "type", "labels", "meaning"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    table.__name__: table for table in (sensor, flags, exits, files, errors, metrics)
+}
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def with_tables(text: str) -> str:
+    """``text`` with each table as the code has it."""
+    for name, table in TABLES.items():
+        place = re.compile(rf"(?<=<!-- table: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+        if not place.search(text):
+            raise ValueError(f"README.md has no place for the table {name!r}")
+        text = place.sub(table().replace("\\", r"\\"), text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))
