@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo demo-kind kind-down test lint bench docs image clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -16,9 +16,15 @@ demo: setup  ## the main job on this machine: a workflow waits for an object in 
 	@tools/minio.sh >/dev/null
 	@python -m demo.local
 
-test: setup lint  ## everything: lint, types, unit tests, real MinIO
+demo-kind: setup  ## the same on a kind cluster, with MinIO and Prometheus; it stays for the next run
+	@python -m demo.kind
+
+kind-down:  ## remove the kind cluster and what belongs to it (the cache stays)
+	@tools/cluster.sh down
+
+test: setup lint  ## everything: lint, types, unit tests, a real MinIO, a kind cluster
 	@tools/minio.sh >/dev/null
-	pytest $(PYTEST_ARGS)
+	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 
 lint: setup  ## format, lint, types, layers
 	ruff format --check .
@@ -30,5 +36,12 @@ bench: setup  ## the figures of the README, measured here
 	@tools/minio.sh >/dev/null
 	python -m tests.bench
 
+docs: setup  ## write the README's tables and the rendered pod from the code
+	python -m tools.readme
+	python -m tests.k8s.test_manifests
+
+image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too
+	@tools/images.sh watcher
+
 clean:  ## remove what was made in the checkout (the cache stays)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

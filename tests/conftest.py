@@ -11,7 +11,21 @@ import pytest
 
 from tests.servers import MinioServer
 
+# The cache's place before tests change HOME: what was built stays found.
+os.environ.setdefault(
+    "OBJECTSTORE_SENSOR_CACHE",
+    str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "objectstore-sensor"),
+)
+
 CREDENTIAL_PREFIXES = ("FLYTE_AWS_", "AWS_", "MINIO_", "OBJECTSTORE_WATCHER_")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of this project's tests."""
+    group = parser.getgroup("objectstore-sensor")
+    group.addoption("--no-kind", action="store_true", help="skip the tests that need the kind cluster")
+    group.addoption("--keep-cluster", action="store_true", help="leave the kind cluster for the next run")
+    group.addoption("--flyte-config", help="configuration file of a real Flyte backend to test on")
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,7 @@ class Execution:
         name: names the pod and the folder of its data.
         bucket: Flyte's own bucket, for inputs.pb, outputs.pb and error.pb.
         platform_env: the platform's default environment, which every container gets.
+        platform_secret: name of a Secret from which every container gets variables; empty: none.
         namespace: where the pod runs.
         attempt: counts from 0.
     """
@@ -43,6 +44,7 @@ class Execution:
     name: str
     bucket: str
     platform_env: Mapping[str, str] = field(default_factory=dict)
+    platform_secret: str = ""
     namespace: str = "default"
     attempt: int = 0
 
@@ -119,6 +121,8 @@ def append_env(container: dict[str, Any], execution: Execution) -> None:
         **execution.platform_env,
     }
     container["env"] = [*container.get("env", []), *({"name": n, "value": v} for n, v in told.items())]
+    if execution.platform_secret:
+        container["envFrom"] = [*container.get("envFrom", []), {"secretRef": {"name": execution.platform_secret}}]
 
 
 def default_resources(container: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@
 #   tools/cluster.sh build NAME ARGS...   docker or podman build, with BASE_IMAGE as a build argument
 #   tools/cluster.sh load NAME...         puts local images into the cluster
 #   tools/cluster.sh push NAME TARGET     puts a local image into a registry
+#   tools/cluster.sh size NAME            prints a local image's size in bytes
+#   tools/cluster.sh base                 prints the name of the base of our own images
 #   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
 #   tools/cluster.sh down                 deletes it; the cache stays
 #
@@ -32,6 +34,11 @@ main() {
   env) print_env ;;
   node) on_node "$@" ;;
   push) push "$@" ;;
+  size) size "$@" ;;
+  base)
+    use_engine
+    python_image
+    ;;
   *)
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2
     exit 2
@@ -161,6 +168,11 @@ load_one() {
 on_node() {
   use_engine
   "$ENGINE" exec "$cluster-control-plane" "$@"
+}
+
+size() {
+  use_engine
+  image_field "$1" .Size
 }
 
 push() {

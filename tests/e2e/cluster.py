@@ -1,0 +1,180 @@
+"""The kind cluster of a test session, and what the tests do with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+from kubernetes.client import ApiException, CoreV1Api, V1ContainerStatus, V1Pod
+from minio import Minio
+
+from tests.servers import ROOT, eventually
+
+LONG = 180.0
+"""Seconds that a step on a busy two-core machine may take."""
+
+WATCHER = "objectstore-watcher"
+IMAGES = ("objectstore-watcher:0.1.0", "objectstore-sensor-example:0.1.0")
+
+ENDPOINT = "http://minio.objectstore:9000"
+ROOT_CREDENTIALS = ("root-of-the-demo", "not-a-secret-root")
+WATCHER_CREDENTIALS = ("watcher-of-the-demo", "not-a-secret-watcher")
+
+
+def tool(*args: str) -> str:
+    """What ``tools/cluster.sh`` prints; its progress goes to the terminal."""
+    return subprocess.run(
+        [ROOT / "tools" / "cluster.sh", *args], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+
+
+def up() -> Cluster:
+    """The cluster with everything in it: found, completed or created."""
+    kubeconfig = tool("up")
+    subprocess.run([ROOT / "tools" / "images.sh"], check=True)
+    tool("load", *IMAGES)
+    cluster = Cluster(kubeconfig)
+    cluster.kubectl("apply", "--kustomize", str(ROOT / "k8s"))
+    for what in ("--namespace=objectstore deployment/minio", "--namespace=monitoring deployment/prometheus"):
+        cluster.kubectl("rollout", "status", *what.split(), f"--timeout={LONG:.0f}s")
+    cluster.kubectl(
+        "wait", "--namespace=objectstore", "job/minio-setup", "--for=condition=complete", f"--timeout={LONG:.0f}s"
+    )
+    return cluster
+
+
+class Cluster:
+    """The Kubernetes API, MinIO and Prometheus of the cluster.
+
+    Attributes:
+        api: the core API of Kubernetes.
+        minio: MinIO, with its root's credentials.
+    """
+
+    def __init__(self, kubeconfig: str) -> None:
+        self._kubeconfig = kubeconfig
+        self.api: CoreV1Api = client.CoreV1Api(config.new_client_from_config(kubeconfig))
+        self.minio = Minio("127.0.0.1:30900", *ROOT_CREDENTIALS, secure=False, region="us-east-1")
+
+    def kubectl(self, *args: str) -> str:
+        """What kubectl prints."""
+        path = self._shell_path()
+        command = ["kubectl", f"--kubeconfig={self._kubeconfig}", *args]
+        done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def _shell_path(self) -> str:
+        return subprocess.run(
+            ["bash", "-c", 'eval "$(tools/cluster.sh env)"; printf %s "$PATH"'],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+
+    def add_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """A namespace with what Flyte's platform has there: credentials in a Secret, and the workflows."""
+        core = self.api
+        core.create_namespace({"metadata": {"name": name, "labels": dict(labels or {})}})
+        core.create_namespaced_secret(
+            name,
+            {
+                "metadata": {"name": "flyte"},
+                "stringData": {
+                    "FLYTE_AWS_ENDPOINT": ENDPOINT,
+                    "FLYTE_AWS_ACCESS_KEY_ID": ROOT_CREDENTIALS[0],
+                    "FLYTE_AWS_SECRET_ACCESS_KEY": ROOT_CREDENTIALS[1],
+                },
+            },
+        )
+        own = dict(zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"), WATCHER_CREDENTIALS, strict=True))
+        core.create_namespaced_secret(name, {"metadata": {"name": WATCHER}, "stringData": own})
+        files = {path.name: path.read_text() for path in (ROOT / "tests" / "e2e").glob("workflows.py")}
+        core.create_namespaced_config_map(name, {"metadata": {"name": "workflows"}, "data": files})
+
+    def pod(self, namespace: str, name: str) -> V1Pod:
+        """The pod as it is now."""
+        return self.api.read_namespaced_pod(name, namespace)
+
+    def eventually(self, namespace: str, name: str, holds: Callable[[V1Pod], bool], what: str) -> V1Pod:
+        """Wait until ``holds`` is true of the pod."""
+        found: list[V1Pod] = []
+
+        def check() -> bool:
+            found[:] = [self.pod(namespace, name)]
+            return holds(found[0])
+
+        eventually(check, f"{name}: {what}", timeout=LONG)
+        return found[0]
+
+    def ended(self, namespace: str, name: str) -> V1Pod:
+        """Wait until the pod has ended, all its containers included."""
+        return self.eventually(namespace, name, lambda pod: pod.status.phase in ("Succeeded", "Failed"), "ends")
+
+    def waiting(self, namespace: str, name: str) -> V1Pod:
+        """Wait until the watcher polls."""
+        self.eventually(
+            namespace, name, lambda _: '"waiting for' in self.logs(namespace, name, WATCHER), "the watcher waits"
+        )
+        return self.pod(namespace, name)
+
+    def logs(self, namespace: str, name: str, container: str, *, previous: bool = False) -> str:
+        """A container's log; empty while it has none."""
+        try:
+            # Not decoded by the client, which takes a JSON line for a JSON document.
+            answer = self.api.read_namespaced_pod_log(
+                name, namespace, container=container, previous=previous, _preload_content=False
+            )
+            return str(answer.data.decode())
+        except ApiException:
+            return ""
+
+    def kill(self, status: V1ContainerStatus) -> None:
+        """SIGKILL the container's first process, from the node: inside, process 1 cannot be killed."""
+        identifier = status.container_id.rpartition("/")[2]
+        tasks = tool("node", "ctr", "--namespace=k8s.io", "tasks", "list")
+        (pid,) = (line.split()[1] for line in tasks.splitlines() if line.startswith(identifier))
+        tool("node", "kill", "-KILL", pid)
+
+    def query(self, promql: str) -> list[dict[str, Any]]:
+        """What the cluster's Prometheus answers to an instant query."""
+        url = "http://127.0.0.1:30990/api/v1/query?" + urllib.parse.urlencode({"query": promql})
+        with urllib.request.urlopen(url, timeout=30) as answer:  # the test's own server
+            told = json.load(answer)
+        assert told["status"] == "success", told
+        return list(told["data"]["result"])
+
+    def save(self, namespace: str, folder: Path) -> None:
+        """Keep logs, events and pods of a namespace, for a person to read after a failure."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "events.txt").write_text(self.kubectl("events", f"--namespace={namespace}"))
+        (folder / "pods.txt").write_text(self.kubectl("describe", "pods", f"--namespace={namespace}"))
+        for pod in self.api.list_namespaced_pod(namespace).items:
+            for container in [*(pod.spec.init_containers or []), *pod.spec.containers]:
+                for previous in (False, True):
+                    if log := self.logs(namespace, pod.metadata.name, container.name, previous=previous):
+                        name = f"{pod.metadata.name}.{container.name}{'.previous' if previous else ''}.log"
+                        (folder / name).write_text(log)
+
+
+def watcher_status(pod: V1Pod) -> V1ContainerStatus:
+    """The watcher's status."""
+    return next(s for s in pod.status.init_container_statuses or [] if s.name == WATCHER)
+
+
+def main_status(pod: V1Pod) -> V1ContainerStatus:
+    """Main's status."""
+    return next(s for s in pod.status.container_statuses or [] if s.name == "primary")
+
+
+def names(count: int, prefix: str) -> Sequence[str]:
+    """Names of pods."""
+    return [f"{prefix}-{number:02}" for number in range(count)]

@@ -1,0 +1,89 @@
+"""What is in the images, and what is not; and that they run as their pods let them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import Cluster, tool
+
+pytestmark = pytest.mark.timeout(1800)
+
+WATCHER_IMAGE = "objectstore-watcher:0.1.0"
+EXAMPLE_IMAGE = "objectstore-sensor-example:0.1.0"
+LIMIT_ABOVE_BASE = 75_000_000
+"""Bytes."""
+
+LOOK = """
+import importlib.metadata as m, json, os, shutil, sys
+try:
+    open("/written", "w")
+    written = True
+except OSError:
+    written = False
+print(json.dumps({
+    "distributions": sorted(d.metadata["Name"].lower().replace("_", "-") for d in m.distributions()),
+    "commands": [c for c in ("gcc", "cc", "make", "uv", "git", "go") if shutil.which(c)],
+    "caches": [p for p in ("/root/.cache/pip", "/root/.cache/uv", "/source", "/opt/uv") if os.path.exists(p)],
+    "uid": os.getuid(),
+    "written": written,
+    "bytecode": os.path.exists(os.path.join(os.path.dirname(m.__file__), "__pycache__")),
+}))
+"""
+
+
+def look_into(cluster: Cluster, namespace: str, image: str, python: str) -> dict[str, Any]:
+    """What a program sees in the image, in a pod that must not be root and must not write to its root file system."""
+    name = image.partition(":")[0]
+    pod = {
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [
+                {
+                    "name": "look",
+                    "image": image,
+                    "command": [python, "-c", LOOK],
+                    "securityContext": {"runAsNonRoot": True, "readOnlyRootFilesystem": True},
+                }
+            ],
+        },
+    }
+    cluster.api.create_namespaced_pod(namespace, pod)
+    ended = cluster.ended(namespace, name)
+    log = cluster.logs(namespace, name, "look")
+    assert ended.status.phase == "Succeeded", log
+    return dict(json.loads(log))
+
+
+def test_the_watchers_image_is_slim_and_runs_read_only_as_another_user(cluster: Cluster, namespace: str) -> None:
+    found = look_into(cluster, namespace, WATCHER_IMAGE, "/opt/watcher/bin/python")
+    assert {"objectstore-watcher", "minio", "prometheus-client"} <= set(found["distributions"])
+    assert not {"flytekit", "kubernetes", "objectstore-sensor", "pytest", "uv"} & set(found["distributions"])
+    assert found["commands"] == []
+    assert found["caches"] == []
+    assert found["uid"] == 65532
+    assert not found["written"]
+    assert found["bytecode"], "each start would compile"
+
+
+def test_the_example_image_has_the_sensor_and_no_compiler(cluster: Cluster, namespace: str) -> None:
+    found = look_into(cluster, namespace, EXAMPLE_IMAGE, "/opt/task/bin/python")
+    assert {"objectstore-sensor", "flytekit", "kubernetes"} <= set(found["distributions"])
+    assert not {"pytest", "hypothesis", "mypy", "uv"} & set(found["distributions"])
+    assert found["commands"] == []
+    assert found["caches"] == []
+    assert found["uid"] == 1000
+    assert not found["written"]
+
+
+def test_the_watchers_image_adds_at_most_75_mb_to_its_base(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = int(tool("size", tool("base")))
+    sizes = {image: int(tool("size", image)) - base for image in (WATCHER_IMAGE, EXAMPLE_IMAGE)}
+    with capsys.disabled():
+        print(f"\nbase {base / 1e6:.0f} MB; above it: " + ", ".join(f"{i} {s / 1e6:.0f} MB" for i, s in sizes.items()))
+    assert 0 < sizes[WATCHER_IMAGE] <= LIMIT_ABOVE_BASE

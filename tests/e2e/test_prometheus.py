@@ -1,0 +1,92 @@
+"""The cluster's Prometheus sees every metric that the README documents."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.e2e import workflows
+from tests.e2e.cluster import Cluster
+from tests.e2e.sensors import Sensors
+from tests.servers import eventually
+from tools import readme
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def series(metric: str, kind: str) -> str:
+    return metric + ("_count" if kind == "histogram" else "")
+
+
+def documented() -> dict[str, str]:
+    """Metric and type, of the README's table."""
+    return dict(re.findall(r"^\| `(objectstore_watcher_\w+)` \| (\w+)", readme.README.read_text(), re.MULTILINE))
+
+
+def value(cluster: Cluster, metric: str, pod: str, namespace: str, labels: str = "") -> float | None:
+    found = cluster.query(f'{metric}{{namespace="{namespace}",pod="{pod}"{labels}}}')
+    return float(found[0]["value"][1]) if found else None
+
+
+def test_prometheus_scrapes_a_waiting_watcher_with_sane_values(sensors: Sensors, cluster: Cluster) -> None:
+    began = time.time()
+    sensors.start("scraped", workflows.sensor, sensors.path("scraped"))
+    cluster.waiting(sensors.namespace, "scraped")
+
+    def seen(metric: str, labels: str = "") -> float | None:
+        return value(cluster, metric, "scraped", sensors.namespace, labels)
+
+    eventually(lambda: (seen("objectstore_watcher_polls_total") or 0) >= 2, "two polls are scraped", timeout=120)
+    assert seen("objectstore_watcher_phase", ',phase="waiting"') == 1
+    assert seen("objectstore_watcher_phase", ',phase="ready"') == 0
+    assert began - 5 < (seen("objectstore_watcher_waiting_since_timestamp_seconds") or 0) < time.time() + 5
+    since = seen("objectstore_watcher_waiting_since_timestamp_seconds") or 0
+    assert (seen("objectstore_watcher_deadline_timestamp_seconds") or 0) - since == pytest.approx(600, abs=1)
+    assert began - 5 < (seen("objectstore_watcher_last_successful_poll_timestamp_seconds") or 0) < time.time() + 5
+    assert seen("objectstore_watcher_backoff_seconds") == 0
+    assert seen("objectstore_watcher_build_info") == 1
+    assert (seen("objectstore_watcher_requests_total", ',operation="head",outcome="absent"') or 0) >= 2
+    # Counters and histograms with labels have no series before they first count.
+    later = {"objectstore_watcher_errors_total"} | {m for m, kind in documented().items() if kind == "histogram"}
+    for metric, kind in documented().items():
+        if metric not in later:
+            assert seen(series(metric, kind)) is not None, metric
+
+
+def test_prometheus_sees_how_a_wait_ended(sensors: Sensors, cluster: Cluster) -> None:
+    """A plain pod whose main goes on for a while, so that the final values are scraped."""
+    from tests.k8s.manifests import load
+
+    (pod,) = load("examples/plain-pod.yaml")
+    path = sensors.path("ended")
+    pod["spec"]["initContainers"][0]["args"][-1] = path
+    pod["spec"]["containers"][0]["command"] = ["sh", "-c", "until [ -e /markers/ready ]; do sleep 0.2; done; sleep 20"]
+    cluster.api.create_namespaced_pod(sensors.namespace, pod)
+    cluster.waiting(sensors.namespace, "plain-pod")
+    time.sleep(1.5)  # a second poll: an object that is there at once has no detection lag
+    sensors.put(path)
+
+    def seen(metric: str, labels: str = "") -> float | None:
+        return value(cluster, metric, "plain-pod", sensors.namespace, labels)
+
+    eventually(lambda: seen("objectstore_watcher_phase", ',phase="ready"') == 1, "ready is scraped", timeout=120)
+    assert seen("objectstore_watcher_wait_duration_seconds_count", ',outcome="ready"') == 1
+    assert seen("objectstore_watcher_detection_lag_seconds_count", ',detected_by="poll"') == 1
+    # One interval of a second, and the second that last-modified is rounded down by.
+    assert 0 <= (seen("objectstore_watcher_detection_lag_seconds_sum") or -1) < 10
+
+
+def test_prometheus_sees_why_a_wait_stalls(sensors: Sensors, cluster: Cluster) -> None:
+    from tests.k8s.manifests import load
+
+    (pod,) = load("examples/plain-pod.yaml")
+    args = pod["spec"]["initContainers"][0]["args"]
+    args[args.index("--endpoint=http://minio.objectstore:9000")] = "--endpoint=http://minio.objectstore:9999"
+    cluster.api.create_namespaced_pod(sensors.namespace, pod)
+    eventually(
+        lambda: bool(cluster.query(f'objectstore_watcher_errors_total{{namespace="{sensors.namespace}"}} > 0')),
+        "errors are scraped",
+        timeout=180,
+    )

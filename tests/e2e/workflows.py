@@ -1,0 +1,50 @@
+"""The sensors that run on kind. Their pods get this very file from a ConfigMap: the example image serves all."""
+
+from __future__ import annotations
+
+from flytekit import PodTemplate, Resources
+from kubernetes.client import (
+    V1ConfigMapVolumeSource,
+    V1Container,
+    V1EnvVar,
+    V1PodSpec,
+    V1Volume,
+    V1VolumeMount,
+)
+from objectstore_sensor import WaitForObjectStoreFile, metadata
+
+CONFIG_MAP = "workflows"
+IMAGE = "objectstore-sensor-example:0.1.0"
+
+TEMPLATE = PodTemplate(
+    pod_spec=V1PodSpec(
+        containers=[
+            V1Container(
+                name="primary",
+                env=[V1EnvVar(name="PYTHONPATH", value="/workflows")],
+                volume_mounts=[V1VolumeMount(name=CONFIG_MAP, mount_path="/workflows/tests/e2e")],
+            )
+        ],
+        volumes=[V1Volume(name=CONFIG_MAP, config_map=V1ConfigMapVolumeSource(name=CONFIG_MAP))],
+    )
+)
+
+# Room to start quickly on a small machine: at Flyte's default of 100m CPU flytekit takes some 18 s.
+QUICK = {"requests": Resources(cpu="20m", mem="150Mi"), "limits": Resources(cpu="2", mem="500Mi")}
+
+sensor = WaitForObjectStoreFile(
+    poll_interval=1,
+    timeout="10m",
+    metadata=metadata(retries=2),
+    pod_template=TEMPLATE,
+    run_as_user=1000,
+    **QUICK,
+)
+
+with_own_secret = WaitForObjectStoreFile(
+    poll_interval=1, timeout="10m", pod_template=TEMPLATE, credentials_secret="objectstore-watcher", **QUICK
+)
+
+impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMPLATE, **QUICK)
+
+without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)

@@ -1,0 +1,95 @@
+"""The README is true: its tables are the code's, and its examples run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from objectstore_watcher import contract
+
+from tests.servers import ROOT, MinioServer, Watcher
+from tools import readme
+
+TEXT = readme.README.read_text()
+
+
+def example(name: str) -> str:
+    """The code block that follows ``<!-- example: name -->``."""
+    found = re.search(rf"<!-- example: {name} -->\n```\w*\n(.*?)```", TEXT, re.DOTALL)
+    assert found, name
+    return found.group(1)
+
+
+def test_every_code_block_that_can_run_is_named_and_so_run_here() -> None:
+    blocks = re.findall(r"^(.*)\n```(\w+)\n", TEXT, re.MULTILINE)
+    assert blocks
+    for before, language in blocks:
+        assert language == "text" or before.startswith("<!-- example: "), (before, language)
+    tested = set(re.findall(r'example\("(\w+)"\)', Path(__file__).read_text()))
+    assert set(re.findall(r"<!-- example: (\w+) -->", TEXT)) == tested
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    assert readme.with_tables(TEXT) == TEXT, "run: make docs"
+
+
+def test_the_folders_are_there() -> None:
+    for name in re.findall(r"^\| `(\w+/)`", TEXT, re.MULTILINE):
+        assert (ROOT / name).is_dir(), name
+
+
+def load(source: str, folder: Path) -> ModuleType:
+    path = folder / "readme_workflow.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.usefixtures("flyte_env")
+def test_the_workflow_runs_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
+    module = load(example("workflow"), tmp_path)
+    minio.put(bucket, "key", b"12345")
+    assert module.wait_and_run(path=f"s3://{bucket}/key") == 5
+    file = tmp_path / "some-file"
+    file.write_bytes(b"123")
+    assert module.wait_and_run(path=str(file)) == 3
+    assert module.wait_and_run(path=f"file://{file}") == 3
+
+
+def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:
+    program, path, *flags = shlex.split(example("command").removeprefix("$ "))
+    assert (program, path) == ("objectstore-watcher", "s3://bucket/key")
+    with Watcher([f"s3://{bucket}/key", *flags, "--poll-interval=0.2"], minio.flyte_env()) as watcher:
+        time.sleep(1)
+        assert watcher.process.poll() is None, "it must wait"
+        minio.put(bucket, "key")
+        assert watcher.end()[0] == 0
+
+
+def test_the_ready_marker_has_the_fields_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "ready").write_text(example("ready"))
+    marker = contract.read(tmp_path, contract.Ready)
+    assert marker
+    again = tmp_path / "again"
+    again.mkdir()
+    contract.write(again, marker)
+    assert json.loads((again / "ready").read_text()) == json.loads(example("ready"))
+
+
+def test_make_help_names_the_commands_of_the_readme() -> None:
+    told = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for target in set(re.findall(r"`make ([a-z-]+)`", TEXT)):
+        assert f"make {target} " in told, target
