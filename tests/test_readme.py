@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
-import pytest
 from objectstore_watcher import contract
 
 from tests.servers import ROOT, MinioServer, Watcher
@@ -46,27 +44,18 @@ def test_the_folders_are_there() -> None:
         assert (ROOT / name).is_dir(), name
 
 
-def load(source: str, folder: Path) -> ModuleType:
-    path = folder / "readme_workflow.py"
-    path.write_text(source)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.usefixtures("flyte_env")
 def test_the_workflow_runs_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
-    module = load(example("workflow"), tmp_path)
     minio.put(bucket, "key", b"12345")
-    assert module.wait_and_run(path=f"s3://{bucket}/key") == 5
     file = tmp_path / "some-file"
     file.write_bytes(b"123")
-    assert module.wait_and_run(path=str(file)) == 3
-    assert module.wait_and_run(path=f"file://{file}") == 3
+    calls = f"wait_and_run(path='s3://{bucket}/key'), wait_and_run(path='{file}'), sensor(path='file://{file}')"
+    script = tmp_path / "readme_workflow.py"
+    script.write_text(example("workflow") + f"\nprint([{calls}])\n")
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"[5, 3, 'file://{file}']"
 
 
 def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:

@@ -56,7 +56,7 @@ EXITS = {
 
 LOG_FORMATS = ("auto", "json", "text")
 
-_OWN = {
+OWN_OPTIONS = {
     "dir": (
         "DIRECTORY",
         "marker directory; makes this a sidecar, which asks `request` when no PATH is given",
@@ -86,7 +86,12 @@ class Settings:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with one of `Exit`."""
     process.block()  # first of all: a signal that comes during the imports below is kept
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    code = run(sys.argv[1:] if argv is None else argv)
+    try:
+        sys.stderr.flush()
+    except OSError:  # nobody reads the log any more: Python would end with 120 for that
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -105,10 +110,10 @@ def parse(argv: Sequence[str]) -> Settings:
         InvalidArgument: one of them cannot be right.
     """
     flags = vars(_parser().parse_args(argv))
-    names = ["uri", *(option.name for option in options()), *_OWN]
+    names = ["uri", *(option.name for option in options()), *OWN_OPTIONS]
     values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     values |= flags
-    own = {name: values.pop(name, "") for name in _OWN}
+    own = {name: values.pop(name, "") for name in OWN_OPTIONS}
     log_format = own["log_format"] or "auto"
     if log_format not in LOG_FORMATS:
         raise InvalidArgument("--log-format", f"{log_format!r} is unknown", cure=f"use one of {', '.join(LOG_FORMATS)}")
@@ -150,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     for option in options():
         default = f" (default: {option.default:g})" if isinstance(option.default, float) else ""
         parser.add_argument(flag(option.name), metavar="VALUE", help=option.metadata["help"] + default)
-    for name, (metavar, text) in _OWN.items():
+    for name, (metavar, text) in OWN_OPTIONS.items():
         parser.add_argument(flag(name), metavar=metavar, help=text)
     parser.add_argument("--version", action="version", version=f"objectstore-watcher {version('objectstore-watcher')}")
     return parser
@@ -183,7 +188,7 @@ def _wait(settings: Settings, spec: WatchSpec, metrics: Metrics, observe: Observ
     _serve_metrics(settings, metrics, lambda: True, lambda: True)
     worker = process.Worker(lambda: watch(Request(spec=spec), stop=stop, observe=observe))
     worker.start()
-    while (heard := process.hear(spec.timeout)) is None:
+    while (heard := process.hear(spec.timeout)) not in process.STOPPING and not worker.ended:
         pass
     stop.set()
     if heard in process.STOPPING:
@@ -194,7 +199,7 @@ def _wait(settings: Settings, spec: WatchSpec, metrics: Metrics, observe: Observ
 def _ended(error: BaseException | None) -> int:
     if error is None:
         return Exit.READY
-    if isinstance(error, InvalidArgument | MarkerError) or not isinstance(error, WaitError):
+    if not isinstance(error, WaitError):
         raise error
     return code_of(error)  # the log has told it
 
@@ -204,8 +209,8 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
     from objectstore_watcher.sidecar import Sidecar
 
     sidecar = Sidecar(directory, settings.spec, observe, stop)
+    _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)  # before the first heartbeat: it may fail
     sidecar.check()
-    _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)
     if sidecar.answer:
         metrics.enter(sidecar.answer.NAME)
     worker = process.Worker(sidecar.work)

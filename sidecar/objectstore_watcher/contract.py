@@ -20,6 +20,7 @@ at all, once, and ``ready`` and ``failed`` exclude each other.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -149,7 +150,12 @@ class WatchSpec:
                 f"unknown field {unknown[0]!r}",
                 cure="use the watcher image of the same version as the sensor package",
             )
-        return cls(**_known(cls, values))
+        try:
+            return cls(**_known(cls, values))
+        except TypeError as error:
+            raise InvalidArgument(
+                "request", str(error), cure="write it with objectstore_watcher.waiting.ask"
+            ) from error
 
 
 def options() -> Iterator[Any]:
@@ -202,6 +208,8 @@ class Request:
     def from_mapping(cls, values: dict[str, Any]) -> Request:
         """The request of a JSON object; raises InvalidArgument where its spec is none."""
         known = _known(cls, values)
+        # A time to come is of a clock that began anew, with the machine: it must not put the deadline off.
+        known["requested_monotonic"] = min(time.monotonic(), known.get("requested_monotonic", math.inf))
         return cls(**{**known, "spec": WatchSpec.from_mapping(known["spec"])})
 
 
@@ -314,9 +322,11 @@ def write(directory: Path, content: File) -> None:
     """Publish a file of the contract: whole or not at all, and never over another.
 
     Raises:
-        FileExistsError: it is there already.
+        FileExistsError: it is there already; for ``ready`` and ``failed``: one of them is.
         MarkerError: the directory is missing, read-only or full; nothing is left behind.
     """
+    if not isinstance(content, Request) and terminal(directory):
+        raise FileExistsError(f"{str(directory)!r} holds an answer")
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
     markers.publish(directory, content.NAME, data)
 

@@ -173,7 +173,7 @@ _ROWS = (
         Action.FAIL,
         True,
         "the marker directory cannot be used",
-        "mount a writable volume there, for example an emptyDir, in both containers",
+        "let --dir name a writable volume, for example an emptyDir that both containers mount",
     ),
     Kind(
         "internal",

@@ -31,7 +31,7 @@ class LiveLine:
             from rich.console import Console  # late: only people at a terminal need it
             from rich.status import Status
 
-            self._status = Status(self, console=Console(stderr=True), refresh_per_second=4)
+            self._status = Status(self, console=Console(stderr=True, soft_wrap=True), refresh_per_second=4)
             self._status.start()
         return self
 
@@ -53,13 +53,16 @@ class LiveLine:
     def __rich__(self) -> Text:
         from rich.text import Text
 
+        if not self._uri:  # the wait has not begun
+            return Text()
         now = time.monotonic()
         parts = [
-            f"waiting for {self._uri}",
-            f"{_clock(now - self._began)} of {_clock(self._timeout)}",
+            f"waiting {_clock(now - self._began)} of {_clock(self._timeout)}",
             f"look {self._polls + 1} in {max(self._next - now, 0):.0f} s",
+            *([f"last error: {self._error}"] if self._error else []),
+            self._uri,  # last: it may be longer than the line, and the log above has it
         ]
-        return Text("  ".join(parts + ([f"last error: {self._error}"] if self._error else [])), overflow="ellipsis")
+        return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
 
 
 def _clock(seconds: float) -> str:

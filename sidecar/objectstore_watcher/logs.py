@@ -63,9 +63,9 @@ def _time(record: logging.LogRecord) -> str:
     return iso(datetime.fromtimestamp(record.created, timezone.utc))
 
 
-def log(level: int, message: str, **fields: object) -> None:
-    """Write a line with structured ``fields``."""
-    LOGGER.log(level, message, extra={"fields": fields})
+def log(level: int, message: str, *, exc_info: bool = False, **fields: object) -> None:
+    """Write a line with structured ``fields``, and with the trace of the current exception if asked."""
+    LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
 class EventLog:

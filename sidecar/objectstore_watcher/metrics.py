@@ -84,7 +84,7 @@ class Metrics:
         Info("objectstore_watcher_build", "Version of the watcher.", registry=registry).info(
             {"version": version("objectstore-watcher")}
         )
-        self._started = 0.0
+        self._started = time.monotonic()  # a request that cannot be read is never started
 
     def observe(self, event: Event) -> None:
         """Count ``event``."""

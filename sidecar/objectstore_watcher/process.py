@@ -38,6 +38,7 @@ class Worker(threading.Thread, Generic[T]):
         self._work = work
         self.result: T | None = None
         self.error: BaseException | None = None
+        self.ended = False
 
     def run(self) -> None:
         """Do the work, then tell the main thread."""
@@ -46,4 +47,5 @@ class Worker(threading.Thread, Generic[T]):
         except BaseException as error:
             self.error = error
         finally:
+            self.ended = True
             signal.pthread_kill(threading.main_thread().ident or 0, FINISHED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -24,6 +26,15 @@ Check = Callable[[], bool]
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that breaks off, or is dropped, is no news either."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type] # passed on as it came
+
+
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):
@@ -73,7 +84,7 @@ def serve(address: str, name: str, registry: CollectorRegistry, *, alive: Check,
         return [f"{status.phrase}\n".encode()]
 
     try:
-        server = make_server(host, port, app, _Server, _Handler)
+        server = make_server(host, port, app, _ServerV6 if ":" in host else _Server, _Handler)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidArgument(name, f"{address!r} cannot be bound: {reason}", cure="give a free port") from error

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from objectstore_watcher import contract
+from objectstore_watcher import contract, stores
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
-from objectstore_watcher.watch import Event, Observer, Pausing, Stopped, watch
+from objectstore_watcher.watch import Event, GaveUp, Observer, Pausing, Stopped, watch
 
 REQUEST_CHECK_INTERVAL = 0.02
 """Seconds between two looks for the request."""
@@ -53,12 +54,21 @@ class Sidecar:
         """
         contract.beat(self._directory)
         self.answer = contract.terminal(self._directory)
-        if self._spec and self.answer and self.answer.uri != self._spec.uri:
+        if self._spec and (other := self._asked_before()) not in ("", self._spec.uri):
             raise InvalidArgument(
                 f"--dir {str(self._directory)!r}",
-                f"holds the answer for {self.answer.uri!r}",
+                f"holds the request or the answer for {other!r}",
                 cure="use an empty directory for each wait",
             )
+
+    def _asked_before(self) -> str:
+        """The path that an answer or a request in the directory is for; empty where there is none."""
+        if self.answer:
+            return self.answer.uri
+        with suppress(WaitError):  # the answer will tell of it
+            if request := contract.read(self._directory, Request):
+                return request.spec.uri
+        return ""
 
     def work(self) -> None:
         """Wait for the request, then for the object, then leave the marker; for a thread of its own.
@@ -74,20 +84,28 @@ class Sidecar:
         except Stopped:
             return
         except WaitError as error:
+            if not self.request:  # else the wait has told
+                self._observer(GaveUp(error))
             answer = Failed.of(self._uri, error)
         except Exception as error:
             log(logging.ERROR, "internal error", exc_info=True)
-            answer = Failed.of(self._uri, WaitError(self._uri, repr(error)))
-        contract.write(self._directory, answer)
-        self.answer = answer
+            unknown = WaitError(self._uri, repr(error))
+            self._observer(GaveUp(unknown))
+            answer = Failed.of(self._uri, unknown)
+        with suppress(FileExistsError):  # another watcher in this directory was first
+            contract.write(self._directory, answer)
+        self.answer = contract.terminal(self._directory)
 
     @property
     def _uri(self) -> str:
-        return self.request.spec.uri if self.request else ""
+        spec = self.request.spec if self.request else self._spec
+        return spec.uri if spec else ""
 
     def _wait_for_request(self) -> Request:
         if self._spec:
             self._ask_myself(self._spec)
+        else:
+            stores.preload()  # main takes seconds to come up
         while not (request := contract.read(self._directory, Request)):
             self._due = time.monotonic()
             if self._stop.wait(REQUEST_CHECK_INTERVAL):

@@ -109,9 +109,11 @@ def _parse_s3(uri: str, rest: str) -> ObjectLocation:
         raise _invalid(uri, "there is no key", "write s3://bucket/key")
     if len(key.encode()) > MAX_KEY_BYTES:
         raise _invalid(uri, f"the key has {len(key.encode())} bytes", f"S3 allows {MAX_KEY_BYTES} bytes of UTF-8")
-    if not {".", ".."}.isdisjoint(key.split("/")):
+    if not key.strip() or not {".", ".."}.isdisjoint(key.split("/")):
         raise _invalid(
-            uri, "a part of the key is '.' or '..'", "S3 clients cannot address such a key; rename the object"
+            uri,
+            "the key is only white space, or a part of it is '.' or '..'",
+            "S3 clients cannot address such a key; rename the object",
         )
     return ObjectLocation(uri, bucket, key)
 

@@ -20,7 +20,7 @@ from objectstore_watcher.contract import (
 from objectstore_watcher.errors import WatcherDied
 
 CHECK_INTERVAL = 0.02
-"""Seconds between two looks at the directory: 10 ms of delay at the median for some 0.1 % of a core."""
+"""Seconds between two looks at the directory: 10 ms of delay at the median for 1 to 2 % of a core."""
 
 
 def ask(directory: Path, spec: WatchSpec) -> None:

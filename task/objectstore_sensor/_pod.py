@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from copy import deepcopy
 from importlib.metadata import version
+from typing import Any
 
 from flytekit import ImageSpec, PodTemplate
 from flytekit.configuration import ImageConfig
@@ -35,9 +36,6 @@ WATCHER = "objectstore-watcher"
 IMAGE_VARIABLE = "OBJECTSTORE_WATCHER_IMAGE"
 """Environment variable that names the watcher's image when a workflow is registered."""
 
-METRICS_PORT = 9464
-"""The port that Prometheus exporters of OpenTelemetry use."""
-
 WATCHER_USER = 65532
 """The user "nonroot" of distroless images; numeric, or the kubelet cannot check that it is not root."""
 
@@ -60,9 +58,9 @@ SECRET_KEYS = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
 def with_watcher(
     template: PodTemplate | None,
     *,
-    metrics_port: int | None = METRICS_PORT,
-    run_as_user: int | None = None,
-    credentials_secret: str | None = None,
+    metrics_port: int | None,
+    run_as_user: int | None,
+    credentials_secret: str | None,
 ) -> PodTemplate:
     """A copy of ``template`` with the watcher, its volume, and what the whole pod needs; what it has is kept.
 
@@ -79,31 +77,50 @@ def with_watcher(
     mount = V1VolumeMount(name=WATCHER, mount_path=DEFAULT_DIRECTORY)
     main.volume_mounts = [*(main.volume_mounts or []), mount]
     main.env = [*(main.env or []), _directory()]
-    main.security_context = main.security_context or _main_security(run_as_user)
+    main.security_context = _main_security(run_as_user, main.security_context)
     spec.init_containers = [*(spec.init_containers or []), _watcher(mount, metrics_port, credentials_secret)]
     spec.volumes = [*(spec.volumes or []), _volume()]
     spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
-    spec.termination_grace_period_seconds = spec.termination_grace_period_seconds or GRACE_SECONDS
+    if spec.termination_grace_period_seconds is None:
+        spec.termination_grace_period_seconds = GRACE_SECONDS
     pod.labels = {"app.kubernetes.io/name": "objectstore-sensor", **(pod.labels or {})}
     pod.annotations = {**_scraping(metrics_port), **(pod.annotations or {})}
     return pod
 
 
-def resolve_image(image: str | ImageSpec | None, images: ImageConfig) -> str:
-    """The watcher's image: the argument, else `IMAGE_VARIABLE`, else the one of this package's version.
+def resolve_images(spec: dict[str, Any], watcher_image: str | ImageSpec | None, images: ImageConfig) -> None:
+    """Put real names for the images of init containers, the watcher's among them: flytekit leaves these out.
+
+    The watcher's is the argument, else `IMAGE_VARIABLE`, else the one of this package's version.
 
     Raises:
-        InvalidArgument: it is an ``{{.image...}}`` that the configuration does not know.
+        InvalidArgument: one is an ``{{.image...}}`` that the configuration does not know.
     """
-    wanted = image or os.environ.get(IMAGE_VARIABLE) or f"{WATCHER}:{version(WATCHER)}"
+    for container in spec["initContainers"]:
+        if container["name"] == WATCHER:
+            wanted = watcher_image or os.environ.get(IMAGE_VARIABLE) or f"{WATCHER}:{version(WATCHER)}"
+            container["image"] = _resolved("watcher_image", wanted, images)
+        elif container.get("image"):
+            container["image"] = _resolved("pod_template", container["image"], images)
+
+
+def _resolved(argument: str, image: str | ImageSpec, images: ImageConfig) -> str:
     try:
-        return str(get_registerable_container_image(wanted, images))
-    except AssertionError as error:
-        raise InvalidArgument(
-            "watcher_image",
-            f"{wanted!r} cannot be resolved: {error}",
-            cure="name the image in Flyte's configuration, or write its full name",
-        ) from error
+        name = str(get_registerable_container_image(image, images))
+    except (AssertionError, AttributeError) as error:
+        raise _unresolved(argument, image, f": {error}") from error
+    if "{{" in name:
+        raise _unresolved(argument, image)
+    return name
+
+
+def _unresolved(argument: str, image: str | ImageSpec, reason: str = "") -> InvalidArgument:
+    return InvalidArgument(
+        argument,
+        f"{image!r} cannot be resolved{reason}",
+        cure="name the image in Flyte's configuration and write {{.image.NAME.fqn}}:{{.image.NAME.version}},"
+        " or write its full name",
+    )
 
 
 def _check_names(spec: V1PodSpec) -> None:
@@ -166,9 +183,9 @@ def _volume() -> V1Volume:
     return V1Volume(name=WATCHER, empty_dir=V1EmptyDirVolumeSource(medium="Memory", size_limit=MARKERS_SIZE))
 
 
-def _main_security(user: int | None) -> V1SecurityContext:
-    """What cannot hurt an image that was built to run as root; the rest needs its user."""
-    context = V1SecurityContext(
+def _main_security(user: int | None, own: V1SecurityContext | None = None) -> V1SecurityContext:
+    """The template's own, or what cannot hurt an image that was built to run as root; the rest needs its user."""
+    context = own or V1SecurityContext(
         allow_privilege_escalation=False,
         capabilities=V1Capabilities(drop=["ALL"]),
         seccomp_profile=V1SeccompProfile(type="RuntimeDefault"),

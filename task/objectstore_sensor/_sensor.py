@@ -21,14 +21,16 @@ from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
 from flytekit.core.tracker import extract_task_module
-from flytekit.exceptions.system import FlyteSystemException
 from flytekit.models.task import K8sPod
 from objectstore_watcher import contract, uri, waiting
 from objectstore_watcher.contract import Request, WatchSpec
 from objectstore_watcher.durations import Duration
 
-from objectstore_sensor import _metadata, _pod
+from objectstore_sensor import _arguments, _metadata
 from objectstore_sensor.errors import InvalidArgument, WaitError, as_flyte
+
+METRICS_PORT = 9464
+"""The port that Prometheus exporters of OpenTelemetry use."""
 
 _PLACEHOLDER = "s3://bucket/key"
 
@@ -79,16 +81,26 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         region: str = "",
         ca_file: str = "",
         watcher_image: str | ImageSpec | None = None,
-        metrics_port: int | None = _pod.METRICS_PORT,
+        metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
         credentials_secret: str | None = None,
         pod_template: PodTemplate | None = None,
         **options: Any,  # noqa: ANN401  # flytekit's own
     ) -> None:
         _refuse_workflow_body()
+        _arguments.check_options(options, WaitForObjectStoreFile)
+        _arguments.check_port(metrics_port)
+        _arguments.check_user(run_as_user)
+        _arguments.check_types(watcher_image, credentials_secret, pod_template)
         task_metadata = _metadata.own_copy(metadata)
         self._given_name = name
         self._watcher_image = watcher_image
+        self._pod_template: PodTemplate | None = None
+        self._pod_options: dict[str, Any] = {
+            "metrics_port": metrics_port,
+            "run_as_user": run_as_user,
+            "credentials_secret": credentials_secret,
+        }
         self._spec = WatchSpec(
             uri=_PLACEHOLDER,
             poll_interval=poll_interval,  # type: ignore[arg-type]  # WatchSpec reads all forms of a duration
@@ -105,12 +117,7 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
             task_config=None,
             interface=Interface(inputs=kwtypes(path=str), outputs=kwtypes(path=str)),
             metadata=task_metadata,
-            pod_template=_pod.with_watcher(
-                pod_template,
-                metrics_port=metrics_port,
-                run_as_user=run_as_user,
-                credentials_secret=credentials_secret,
-            ),
+            pod_template=pod_template,
             **options,
         )
 
@@ -119,10 +126,26 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         """The task's name in Flyte; where it cannot be known, as in a notebook's local run, the class's name."""
         if self._given_name:
             return self._given_name
-        try:
-            return str(extract_task_module(self)[0])
-        except (FlyteSystemException, AssertionError):
-            return str(super().name)
+        if variable := _variable_of_script(self):  # flytekit would import the script a second time, and not find it
+            self._lhs = variable
+            return ".".join(filter(None, [self.instantiated_in, variable]))
+        return _location(self) or str(super().name)
+
+    @property
+    def pod_template(self) -> PodTemplate:
+        """The pod; built when first asked for: kubernetes' models double flytekit's start and main's memory."""
+        if self._pod_template is None:
+            self._pod_template = self._with_watcher(None)
+        return self._pod_template
+
+    @pod_template.setter
+    def pod_template(self, own: PodTemplate | None) -> None:
+        self._pod_template = self._with_watcher(own) if own else None
+
+    def _with_watcher(self, own: PodTemplate | None) -> PodTemplate:
+        from objectstore_sensor import _pod
+
+        return _pod.with_watcher(own, **self._pod_options)
 
     def execute(self, **kwargs: Any) -> str:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it."""
@@ -147,12 +170,11 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         Raises:
             InvalidArgument: Flyte could not load the task again, or the watcher's image is not known.
         """
+        from objectstore_sensor import _pod
+
         self._check_loadable()
         pod = super().get_k8s_pod(settings)
-        # flytekit resolves the images of containers, not those of init containers.
-        for container in pod.pod_spec["initContainers"]:
-            if container["name"] == _pod.WATCHER:
-                container["image"] = _pod.resolve_image(self._watcher_image, settings.image_config)
+        _pod.resolve_images(pod.pod_spec, self._watcher_image, settings.image_config)
         return pod
 
     def _check_loadable(self) -> None:
@@ -172,8 +194,16 @@ def _location(sensor: WaitForObjectStoreFile) -> str | None:
     """Module and variable of ``sensor``, or None where it has none: in a list, a function, an older reload."""
     try:
         return str(extract_task_module(sensor)[0])
-    except (FlyteSystemException, AssertionError, ImportError):
+    except Exception:  # flytekit imports the module, which can raise anything
         return None
+
+
+def _variable_of_script(sensor: WaitForObjectStoreFile) -> str | None:
+    """The variable of ``sensor`` in the script or notebook that runs as ``__main__``, if it was made there."""
+    main = sys.modules["__main__"]
+    if sensor.instantiated_in and sensor._module_file != Path(getattr(main, "__file__", None) or "").resolve():
+        return None
+    return next((name for name, value in vars(main).items() if value is sensor), None)
 
 
 def _refuse_workflow_body() -> None:
@@ -191,7 +221,7 @@ def _warn_if_cut_off(timeout: float, metadata: TaskMetadata) -> None:
         warnings.warn(
             f"timeout of {timeout:g} s: Flyte ends the attempt after metadata.timeout, {engine:g} s, without saying"
             " what was waited for; lower the sensor's timeout or raise metadata.timeout",
-            stacklevel=3,
+            stacklevel=4,  # flytekit's metaclass is between
         )
 
 

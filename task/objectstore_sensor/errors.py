@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import new_class
 
-from flytekit.exceptions.base import FlyteRecoverableException
+from flytekit.exceptions.user import FlyteRecoverableException
 from objectstore_watcher.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -26,7 +26,9 @@ def as_flyte(error: WaitError) -> WaitError:
 
 def _recoverable(cls: type[WaitError]) -> type[WaitError]:
     """A subclass of ``cls`` and of Flyte's, under the name of ``cls``: Flyte shows it, users catch ``cls``."""
-    return new_class(cls.__name__, (cls, _FlyteRecoverable))
+    return new_class(
+        cls.__name__, (cls, _FlyteRecoverable), exec_body=lambda body: body.update(__module__=cls.__module__)
+    )
 
 
 class _FlyteRecoverable(FlyteRecoverableException):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from objectstore_watcher import cli
 
-from examples.wait_and_run import sensor
+from examples.three_sensors import later
 from tests import flyte_backend
 from tests.flyte_backend import Execution
 from tests.k8s.manifests import load
@@ -68,13 +68,13 @@ def test_the_watchers_arguments_are_those_of_the_command(path: str) -> None:
 
 
 def rendered() -> dict[str, Any]:
-    """The pod of the example workflow's sensor, as Flyte creates it."""
-    execution = Execution(name="wait-and-run", bucket="flyte", platform_secret="flyte")
-    return flyte_backend.pod(sensor, f"objectstore-sensor-example:{version('objectstore-sensor')}", execution)
+    """The pod of an example sensor, as Flyte creates it."""
+    execution = Execution(name="later", bucket="flyte", platform_secret="flyte")
+    return flyte_backend.pod(later, f"objectstore-sensor-example:{version('objectstore-sensor')}", execution)
 
 
 HEADER = """\
-# The pod that Flyte makes of examples/wait_and_run.py's sensor; its variables come from the Secret "flyte".
+# The pod that Flyte makes of the sensor "later" in examples/three_sensors.py; its variables come from the Secret "flyte".
 # Written by `make docs`; a test compares it with the code.
 """
 

@@ -5,10 +5,12 @@ Flyte appends ``FLYTE_AWS_*`` to every container of a task, the watcher included
 
 from __future__ import annotations
 
+import configparser
 import os
 from collections.abc import Sequence
 from datetime import timedelta
 
+import certifi
 import urllib3
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import (
@@ -33,6 +35,18 @@ _CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 
 _METADATA_TIMEOUT = timedelta(seconds=2).total_seconds()
 """Seconds to reach the metadata service of ECS, EKS or EC2: it is on the same host, or there is none."""
+
+_NOT_THERE = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    SyntaxError,
+    OSError,
+    configparser.Error,
+    urllib3.exceptions.HTTPError,
+)
+"""What providers raise where there are no credentials, or no readable ones."""
 
 
 def endpoint() -> str:
@@ -90,7 +104,7 @@ class Chain(Provider):
         for provider in [self._chosen, *self._providers] if self._chosen else self._providers:
             try:
                 credentials = provider.retrieve()
-            except (ValueError, KeyError, AttributeError, OSError, urllib3.exceptions.HTTPError):
+            except _NOT_THERE:
                 continue
             self._chosen = provider
             return credentials
@@ -104,7 +118,7 @@ def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
         subject: what they are for, to be named in the error.
         key_pair: credentials that come first.
     """
-    metadata_http = urllib3.PoolManager(timeout=_METADATA_TIMEOUT, retries=False)
+    metadata_http = urllib3.PoolManager(timeout=_METADATA_TIMEOUT, retries=False, ca_certs=ca_file() or certifi.where())
     return Chain(
         [
             *([StaticProvider(*key_pair)] if key_pair else []),

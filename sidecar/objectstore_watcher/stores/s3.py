@@ -109,14 +109,16 @@ class S3Store:
     def _head(self) -> Found:
         bucket, key = self._location.bucket, self._location.key
         found = self._request("head", lambda: self._client.stat_object(bucket, key))
+        if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
+            raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
         self._bucket_known = True
         return Found(
             bucket=bucket,
             key=key,
             size=found.size or 0,
-            etag=found.etag or "",
+            etag=found.etag,
             version_id=found.version_id or "",
-            last_modified=found.last_modified.timestamp() if found.last_modified else 0.0,
+            last_modified=found.last_modified.timestamp(),
         )
 
     def _moved(self, error: S3Error) -> bool:
@@ -137,6 +139,7 @@ class S3Store:
         self._bucket_known = code in _ABSENT
         if not self._bucket_known:
             self._fail(code, error.response.status)
+        error.__traceback__ = None  # minio-py's frames refer to the error: a cycle for each look, 1.5 MiB in the end
 
     def _explain(self) -> str:
         """The error code that S3 gives a GET of the object's first byte; empty where the GET succeeds."""
@@ -154,13 +157,17 @@ class S3Store:
             answer = send()
             outcome = "found"
             return answer
+        except StoreError:
+            outcome = ""  # no credentials, so nothing was sent
+            raise
         except S3Error as error:
             outcome = "absent" if error.code in _ABSENT else "error"
             raise
         except ServerError as error:
             self._fail("", error.status_code)
+        except InvalidResponseError as error:
+            raise self._error("malformed_answer", str(error).partition(", Body:")[0]) from error
         except (
-            InvalidResponseError,
             MinioException,
             SyntaxError,
             ValueError,
@@ -172,7 +179,8 @@ class S3Store:
         except http_errors.HTTPError as error:
             raise self._connection_error(error) from error
         finally:
-            self._on_request(operation, outcome)
+            if outcome:
+                self._on_request(operation, outcome)
 
     def _fail(self, code: str, status: int) -> NoReturn:
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
@@ -218,14 +226,14 @@ def _connection_kind(error: Exception) -> str:
         return "dns"
     if any(isinstance(cause, ssl.SSLError | http_errors.SSLError) for cause in causes):
         return "tls"
-    if any(isinstance(cause, TimeoutError | http_errors.TimeoutError) for cause in causes):
+    if any(isinstance(cause, TimeoutError | http_errors.ReadTimeoutError) for cause in causes):
         return "timeout"
     return "connection"
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
     found: list[BaseException] = []
-    while error is not None and error not in found:
+    while error is not None and error not in found and not isinstance(error, MinioException):
         found.append(error)
         reason = getattr(error, "reason", None)
         error = error.__cause__ or (reason if isinstance(reason, BaseException) else None) or error.__context__

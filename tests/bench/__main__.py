@@ -1,0 +1,113 @@
+"""``python -m tests.bench``: measures this product's speed and size, and prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import size, speed
+from tests.bench.instruments import Noise, RecordingProxy
+from tests.bench.laboratory import Laboratory, main_container
+from tests.bench.report import Figure, ms, p99
+from tests.conftest import CREDENTIAL_PREFIXES
+from tests.servers import MinioServer, minio_binary
+
+MEMORY = "/dev/shm"
+"""A file system in memory, as the marker volume of a pod is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How often, or for how long, each figure is measured."""
+
+    detections: int
+    returns: int
+    starts: int
+    seconds: int
+    polls: int
+    imports: int
+
+
+FULL = Effort(detections=200, returns=100, starts=20, seconds=60, polls=10_000, imports=25)
+QUICK = Effort(detections=20, returns=20, starts=3, seconds=5, polls=1_000, imports=20)
+
+
+def main() -> int:
+    arguments = _arguments()
+    began = time.monotonic()
+    minio_binary()  # before HOME changes: it is cached there
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as place:
+        _own_environment(place)
+        with Noise() as noise:
+            figures = _measure(Path(place), noise, quick=arguments.quick)
+    print(_table(figures))
+    print(f"\n{_machine()}; {time.strftime('%Y-%m-%d')}, measured in {time.monotonic() - began:.0f} s.")
+    lateness = [late for _, late in noise.late]
+    late = f"{ms(p99(lateness))} late at p99, {ms(max(lateness))} at most"
+    print(f"Noise meanwhile: a sleep of {ms(noise.PAUSE)} ended {late}.\n")
+    print("\n".join(f"- {figure.name}: {figure.method}." for figure in figures))
+    missed = any(figure.reached is False for figure in figures)
+    return int(arguments.check and missed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer runs: half a minute instead of three")
+    parser.add_argument("--check", action="store_true", help="end with 1 where a limit is not kept")
+    return parser.parse_args()
+
+
+def _own_environment(home: str) -> None:
+    """Hide the credentials and settings of the person who runs this."""
+    for name in list(os.environ):
+        if name.startswith(CREDENTIAL_PREFIXES):
+            del os.environ[name]
+    os.environ["HOME"] = home
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode, and so must these
+
+
+def _measure(place: Path, noise: Noise, *, quick: bool) -> list[Figure]:
+    with MinioServer(place / "minio") as minio, RecordingProxy(minio.port) as proxy:
+        os.environ.update(minio.flyte_env())  # for the watchers that are forked
+        lab = Laboratory(minio, proxy, noise, place)
+        minio.client().make_bucket(lab.bucket)
+        figures = []
+        for figure in _figures(lab, QUICK if quick else FULL):
+            print(f"{figure.name}: {figure.measured}", file=sys.stderr)
+            figures.append(figure)
+    return figures
+
+
+def _figures(lab: Laboratory, effort: Effort) -> Iterator[Figure]:
+    yield speed.put_to_marker(lab, effort.detections)
+    with main_container() as main:
+        yield speed.marker_to_return(lab, main, effort.returns)
+        yield from size.waiting_pod(lab, main, effort.seconds)
+    yield speed.request_to_head(lab, effort.starts)
+    yield from size.many_polls(lab, effort.polls)
+    yield speed.import_of_contract(effort.imports)
+
+
+def _table(figures: Sequence[Figure]) -> str:
+    said = {True: "yes", False: "**no**", None: ""}
+    rows = [("figure", "limit", "measured", "reached"), ("---",) * 4]
+    rows += [(figure.name, figure.limit, figure.measured, said[figure.reached]) for figure in figures]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _machine() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = models[0].partition(":")[2].strip() if models else platform.machine()
+    load = " ".join(f"{number:.1f}" for number in os.getloadavg())
+    return f"{os.cpu_count()} cores ({model}), load {load}, Python {platform.python_version()}, MinIO on loopback"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

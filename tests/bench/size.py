@@ -1,0 +1,90 @@
+"""The figures that are memory, CPU and counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from objectstore_watcher import waiting
+
+from tests.bench.instruments import MIB, Usage, cpu_seconds
+from tests.bench.laboratory import Laboratory, Main
+from tests.bench.report import Figure, ms
+from tests.bench.watchers import WARM_UP, ServedWatcher, await_ready, await_requests, polling
+
+SCRAPE_EVERY = 15
+"""Seconds between two scrapes of Prometheus, as its example configuration has it."""
+
+
+def waiting_pod(lab: Laboratory, main: Main, seconds: int) -> Iterator[Figure]:
+    """What a watcher and main take while they wait together."""
+    directory, uri = lab.new_directory(), lab.new_uri()
+    with ServedWatcher(directory, lab.minio.flyte_env()) as watcher:
+        watcher.await_idle()
+        main.execute(directory, uri)
+        time.sleep(2)
+        usage, watcher_cpu, main_cpu = _wait_together(watcher, main, seconds)
+        lab.put(uri)
+        main.line()
+    yield Figure(
+        name="watcher waiting: memory",
+        limit="45 MiB RSS",
+        measured=f"{usage.rss / MIB:.1f} MiB RSS, {usage.private / MIB:.1f} MiB of it private",
+        reached=usage.rss <= 45 * MIB,
+        method=f"fresh process with metrics served and scraped every {SCRAPE_EVERY} s, beside a real main, after"
+        f" {seconds} s at a 1 s poll interval",
+    )
+    yield Figure(
+        name="watcher waiting: CPU",
+        limit="under 0.5 % of a core at a 1 s interval",
+        measured=f"{watcher_cpu:.2%} over {seconds} s",
+        reached=watcher_cpu < 0.005,
+        method="the same process: its CPU clock over the time that passed, scrapes included",
+    )
+    yield Figure(
+        name="main waiting: CPU",
+        limit="none",
+        measured=f"{main_cpu:.2%} over {seconds} s",
+        reached=None,
+        method=f"the same wait: the process in execute, which looks for the marker every {ms(waiting.CHECK_INTERVAL)}",
+    )
+
+
+def _wait_together(watcher: ServedWatcher, main: Main, seconds: int) -> tuple[Usage, float, float]:
+    began = time.monotonic()
+    before = cpu_seconds(watcher.pid), cpu_seconds(main.pid)
+    for second in range(seconds):
+        if second % SCRAPE_EVERY == 0:
+            watcher.scrape()
+        time.sleep(max(0.0, began + second + 1 - time.monotonic()))
+    passed = time.monotonic() - began
+    after = cpu_seconds(watcher.pid), cpu_seconds(main.pid)
+    return watcher.usage(), (after[0] - before[0]) / passed, (after[1] - before[1]) / passed
+
+
+def many_polls(lab: Laboratory, polls: int) -> Iterator[Figure]:
+    """Requests for each poll, and what grows."""
+    directory, uri = lab.new_directory(), lab.new_uri()
+    with polling(lab.proxy, directory, lab.minio.flyte_env(), uri) as watcher:
+        before = watcher.usage()
+        await_requests(lab.proxy, len(lab.proxy.requests) + polls, watcher)
+        after = watcher.usage()
+        lab.put(uri)
+        marker = await_ready(directory)
+    heads = [method for _, method in lab.proxy.requests].count("HEAD")
+    requests = len(lab.proxy.requests)
+    yield Figure(
+        name="requests for each poll",
+        limit="exactly 1",
+        measured=f"{requests:,} requests ({heads:,} HEAD) for {marker.polls:,} polls",
+        reached=requests == heads == marker.polls,
+        method="request lines counted by a TCP proxy before MinIO, polls by the marker",
+    )
+    yield Figure(
+        name=f"growth over {polls:,} polls",
+        limit="none: at most 256 KiB RSS, 0 descriptors, 0 threads",
+        measured=f"{(after.rss - before.rss) / 1024:+,.0f} KiB RSS, {after.fds - before.fds:+d} descriptors,"
+        f" {after.threads - before.threads:+d} threads",
+        reached=after.rss - before.rss <= MIB // 4 and after.fds <= before.fds and after.threads <= before.threads,
+        method=f"the same process, poll interval 1 ms, scraped twice a second; counted from poll {WARM_UP} on",
+    )

@@ -1,0 +1,67 @@
+"""The figures that do not depend on time; ``make bench`` measures the others."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from objectstore_watcher import waiting
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.stores import open_store
+
+from tests.bench.instruments import MIB, RecordingProxy
+from tests.bench.watchers import ServedWatcher, await_ready, await_requests, foreign, loaded_with_contract, polling
+from tests.servers import MinioServer, eventually
+
+
+@pytest.fixture
+def proxy(minio: MinioServer) -> Iterator[RecordingProxy]:
+    with RecordingProxy(minio.port) as proxy:
+        yield proxy
+
+
+def test_the_contract_imports_the_standard_library_only() -> None:
+    loaded = loaded_with_contract()
+    assert "objectstore_watcher" in loaded
+    assert not foreign(loaded)
+
+
+def test_a_look_leaves_no_garbage_for_the_collector(bucket: str, flyte_env: dict[str, str]) -> None:
+    store = open_store(WatchSpec(uri=f"s3://{bucket}/key"), lambda operation, outcome: None)
+    store.look()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert store.look() is None
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
+
+
+def test_many_polls_take_one_head_each_and_leave_nothing_behind(
+    minio: MinioServer, proxy: RecordingProxy, bucket: str, marker_directory: Path
+) -> None:
+    with polling(proxy, marker_directory, minio.flyte_env(), f"s3://{bucket}/key") as watcher:
+        before = watcher.usage()
+        await_requests(proxy, len(proxy.requests) + 2_000, watcher)
+        after = watcher.usage()
+        minio.put(bucket, "key")
+        marker = await_ready(marker_directory)
+    assert [method for _, method in proxy.requests] == ["HEAD"] * marker.polls
+    assert marker.requests == marker.polls > 2_500
+    assert (after.fds, after.threads) == (before.fds, before.threads)
+    assert after.rss - before.rss < MIB // 4
+
+
+def test_a_waiting_watcher_takes_at_most_45_mib(
+    minio: MinioServer, proxy: RecordingProxy, bucket: str, marker_directory: Path
+) -> None:
+    env = {**minio.flyte_env(), "FLYTE_AWS_ENDPOINT": proxy.endpoint}
+    with ServedWatcher(marker_directory, env) as watcher:
+        watcher.await_idle()
+        waiting.ask(marker_directory, WatchSpec(uri=f"s3://{bucket}/key", poll_interval=0.1))
+        eventually(lambda: len(proxy.requests) > 3, "polls")
+        assert watcher.usage().rss <= 45 * MIB

@@ -1,0 +1,158 @@
+"""A small S3 that answers what a test tells it to: for what a real MinIO cannot be made to show.
+
+Each request takes the next answer of the script; the last answer is given for ever. Requests are recorded.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+LAST_MODIFIED = "Mon, 01 Jun 2026 12:00:00 GMT"
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request, as it came."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+    @property
+    def access_key(self) -> str:
+        """Who signed it."""
+        return self.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+
+    @property
+    def region(self) -> str:
+        """The region it was signed for."""
+        return self.headers["authorization"].split("/")[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to say: a HEAD gets the same without the body, as in HTTP."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    raw: bytes | None = None
+    """These bytes, then the end of the connection: no HTTP is added."""
+    silent: bool = False
+    """Nothing at all, until the client goes: a black hole."""
+    drip: bool = False
+    """A byte of an endless header every 50 ms, so that no read of the client ever times out."""
+
+
+def found(body: bytes = b"data", **headers: str) -> Answer:
+    """The object is there."""
+    told = {"ETag": '"8d777f385d3dfec8815d20f7496026dc"', "Last-Modified": LAST_MODIFIED}
+    return Answer(200, {**told, **{name.replace("_", "-"): value for name, value in headers.items()}}, body)
+
+
+def error(status: int, code: str, message: str = "", **headers: str) -> Answer:
+    """An error as AWS gives it: the code is in the body, so a HEAD does not tell it."""
+    body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'.encode()
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {"Content-Type": "application/xml", **told}, body)
+
+
+SILENT = Answer(silent=True)
+DRIP = Answer(drip=True)
+
+
+class FakeS3:
+    """Serves ``answers`` in turn on a free port, by TLS if it gets a context for that."""
+
+    def __init__(
+        self, *answers: Answer, tls: ssl.SSLContext | None = None, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
+        self.requests: list[Received] = []
+        self._answers = answers
+        self._lock = threading.Lock()
+        self.closing = threading.Event()
+        self._server = _Server(address, _Handler)
+        self._server.fake = self
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = self._server.server_address[1]
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> FakeS3:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods of all requests, in turn."""
+        return [request.method for request in self.requests]
+
+    def env(self) -> dict[str, str]:
+        """The variables that Flyte appends to every container."""
+        return {
+            "FLYTE_AWS_ENDPOINT": self.endpoint,
+            "FLYTE_AWS_ACCESS_KEY_ID": "fake-access-key",
+            "FLYTE_AWS_SECRET_ACCESS_KEY": "fake-secret-key-77d1",
+        }
+
+    def next_answer(self, request: Received) -> Answer:
+        """Record ``request`` and say what to answer."""
+        with self._lock:
+            self.requests.append(request)
+            return self._answers[min(len(self.requests), len(self._answers)) - 1]
+
+
+class _Server(ThreadingHTTPServer):
+    fake: FakeS3
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that break off are what some tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _answer(self) -> None:
+        received = Received(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
+        self.rfile.read(int(received.headers.get("content-length", "0")))
+        answer = self.server.fake.next_answer(received)
+        if answer.silent or answer.drip:
+            self._torment(answer)
+        elif answer.raw is not None:
+            self.wfile.write(answer.raw)
+            self.close_connection = True
+        else:
+            self._say(answer)
+
+    def _say(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def _torment(self, answer: Answer) -> None:
+        self.close_connection = True
+        part = b"HTTP/1.1 200 OK\r\nx-drip: "
+        while not self.server.fake.closing.wait(0.05):
+            if answer.drip:
+                self.wfile.write(part)
+                part = b"x"
+
+    do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815 # the base class's names
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the base class's name
+        """Not on the test's output."""

@@ -1,0 +1,63 @@
+"""What the watcher's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import hypothesis
+import pytest
+from objectstore_watcher import logs
+
+from tests.servers import MinioServer, Watcher, free_port
+from tests.sidecar.tls import Certificates
+from tests.sidecar.tools import takes_requests
+
+# The same examples in every run, and no time limit for one of them: machines are busy.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def no_metadata_service(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials from the cloud machine that may run the tests: the metadata service is a closed port."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Handlers that a test configured do not outlive it."""
+    before = logs.LOGGER.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate
+    yield
+    logs.LOGGER.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate = before
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A certificate authority of the tests' own, and a server's certificate for 127.0.0.1."""
+    return Certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def minio(minio: MinioServer) -> MinioServer:
+    """A MinIO server that takes requests."""
+    takes_requests(minio)
+    return minio
+
+
+Start = Callable[..., Watcher]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts watcher processes that end with the test at the latest: ``start(*args, **env)``."""
+    with ExitStack() as stack:
+
+        def begin(*args: str | Path, **env: str) -> Watcher:
+            no_cloud = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+            told = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": no_cloud, **env}
+            return stack.enter_context(Watcher([str(arg) for arg in args], told))
+
+        yield begin

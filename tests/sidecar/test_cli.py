@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from objectstore_watcher import cli, contract
+from objectstore_watcher.cli import EXITS, OWN_OPTIONS, Exit, Settings, code_of, parse
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.errors import KINDS, InvalidArgument, rebuild
+
+from tests.fake_s3 import FakeS3, error, found
+from tests.servers import MinioServer, Watcher, eventually
+from tests.sidecar.conftest import Start
+from tests.sidecar.tools import listing
+
+URI = "s3://bucket/key"
+
+
+# Flags and environment
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An option: two values of it, how to see what became of them, and what that should be."""
+
+    one: str
+    other: str
+    read: Callable[[Settings], object]
+    is_one: object
+    is_other: object
+
+
+def of_spec(name: str) -> Callable[[Settings], object]:
+    return lambda settings: getattr(settings.spec, name)
+
+
+SAMPLES = {
+    "uri": Sample("s3://one/key", "/other", of_spec("uri"), "s3://one/key", "/other"),
+    "poll_interval": Sample("500ms", "3", of_spec("poll_interval"), 0.5, 3.0),
+    "timeout": Sample("1h30m", "1d", of_spec("timeout"), 5400.0, 86400.0),
+    "request_timeout": Sample("2s", "1m", of_spec("request_timeout"), 2.0, 60.0),
+    "heartbeat_interval": Sample("1", "2.5", of_spec("heartbeat_interval"), 1.0, 2.5),
+    "endpoint": Sample("http://one:9000", "https://other", of_spec("endpoint"), "http://one:9000", "https://other"),
+    "region": Sample("eu-west-1", "eu-west-2", of_spec("region"), "eu-west-1", "eu-west-2"),
+    "ca_file": Sample("/one.pem", "/other.pem", of_spec("ca_file"), "/one.pem", "/other.pem"),
+    "dir": Sample("/one", "/other", lambda settings: settings.directory, Path("/one"), Path("/other")),
+    "metrics_address": Sample(":1", ":2", lambda settings: settings.metrics_address, ":1", ":2"),
+    "log_format": Sample("json", "text", lambda settings: settings.log_format, "json", "text"),
+}
+
+
+def as_flag(name: str, value: str) -> list[str]:
+    return [value] if name == "uri" else [URI, contract.flag(name), value]
+
+
+def test_the_samples_are_all_options() -> None:
+    assert SAMPLES.keys() == {"uri", *(option.name for option in contract.options()), *OWN_OPTIONS}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_option_is_a_flag(name: str) -> None:
+    sample = SAMPLES[name]
+    assert sample.read(parse(as_flag(name, sample.one))) == sample.is_one
+    assert sample.read(parse(as_flag(name, sample.other))) == sample.is_other
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_option_can_be_an_environment_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBJECTSTORE_WATCHER_URI", URI)
+    monkeypatch.setenv(f"OBJECTSTORE_WATCHER_{name.upper()}", SAMPLES[name].one)
+    assert SAMPLES[name].read(parse([])) == SAMPLES[name].is_one
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_flag_wins_over_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"OBJECTSTORE_WATCHER_{name.upper()}", SAMPLES[name].one)
+    assert SAMPLES[name].read(parse(as_flag(name, SAMPLES[name].other))) == SAMPLES[name].is_other
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_empty_variable_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"OBJECTSTORE_WATCHER_{name.upper()}", "")
+    assert parse([URI]) == Settings(spec=WatchSpec(uri=URI), directory=None, metrics_address="", log_format="auto")
+
+
+def test_options_can_stand_on_both_sides_of_the_path() -> None:
+    assert parse(["--timeout=5m", URI, "--poll-interval", "1"]).spec == WatchSpec(uri=URI, timeout=300, poll_interval=1)
+
+
+def test_a_path_that_looks_like_an_option_comes_after_two_dashes() -> None:
+    assert parse(["--timeout=5m", "--", "--timeout=1"]).spec == WatchSpec(uri="--timeout=1", timeout=300)
+
+
+def test_a_directory_without_a_path_means_that_main_asks() -> None:
+    assert parse(["--dir=/markers"]).spec is None
+
+
+def test_help_lists_each_option_and_each_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.run(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert [name for name in SAMPLES if name != "uri" and contract.flag(name) not in told] == []
+    assert [code for code in Exit if f"\n  {code.value:3}  {EXITS[code]}" not in told] == []
+    assert "OBJECTSTORE_WATCHER_<NAME>" in told
+    assert EXITS.keys() == set(Exit)
+
+
+def test_the_installed_command_tells_its_version() -> None:
+    command = shutil.which("objectstore-watcher", path=Path(sys.executable).parent)
+    assert command
+    told = subprocess.run([command, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert told == "objectstore-watcher 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "PATH: no path to wait for is given; try objectstore-watcher s3://bucket/key"),
+        (["--dir=/m", "--timeout=5"], "--timeout: has no effect without a PATH; main's request says it"),
+        ([URI, "--log-format=xml"], "--log-format: 'xml' is unknown; use one of auto, json, text"),
+        ([URI, "--time=5"], "arguments: unrecognized arguments: --time=5; see objectstore-watcher --help"),
+        ([URI, URI], f"arguments: unrecognized arguments: {URI}; see objectstore-watcher --help"),
+        ([URI, "--timeout"], "arguments: argument --timeout: expected one argument; see objectstore-watcher --help"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_refused(args: list[str], message: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        parse(args)
+    assert str(refused.value) == message
+
+
+# Bad input: one line that names the flag or argument and what is right, exit code 2 (6 for the marker directory),
+# and nothing half-written.
+
+BAD = [
+    ([""], "path: the path is empty; use s3://bucket/key, "),
+    (["s3:///key"], "path 's3:///key': there is no bucket; write s3://bucket/key"),
+    (["s3://bucket"], "path 's3://bucket': there is no key; write s3://bucket/key"),
+    (["gs://bucket/key"], "path 'gs://bucket/key': the scheme gs:// is not known; use s3://bucket/key, "),
+    (["s3:/typo"], "path 's3:/typo': there is no // after s3:; write s3://bucket/key"),
+    ([URI, "--poll-interval=-1"], "--poll-interval (poll_interval): '-1' is not a duration; use seconds or text"),
+    ([URI, "--poll-interval", "-1"], "--poll-interval (poll_interval): '-1' is not a duration; use seconds or text"),
+    ([URI, "--poll-interval=0"], "--poll-interval (poll_interval): '0' is out of range; use a duration above zero"),
+    ([URI, "--timeout=0s"], "--timeout (timeout): '0s' is out of range; use a duration above zero"),
+    ([URI, "--poll-interval=1m", "--timeout=5"], "--timeout (timeout): 5 s is shorter than the poll interval of 60 s;"),
+    ([URI, "--endpoint=minio:9000"], "--endpoint (endpoint): is not the URL of a server; write http://host:port"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), BAD, ids=[message for _, message in BAD])
+def test_a_bad_argument_is_one_line_and_exit_code_2_and_nothing_is_written(
+    start: Start, marker_directory: Path, args: list[str], message: str
+) -> None:
+    code, told = start("--dir", marker_directory, *args).end()
+    assert code == Exit.USAGE
+    assert told.startswith(f"objectstore-watcher: error: {message}")
+    assert told.count("\n") == 1
+    assert listing(marker_directory) == []
+
+
+def test_an_unreadable_ca_file_is_one_error_line_and_exit_code_2(start: Start) -> None:
+    with FakeS3(found()) as server:
+        code, told = start(URI, "--ca-file=/no/such/file", "--log-format=text", **server.env()).end()
+        assert server.requests == []
+    assert code == Exit.USAGE
+    [line] = [line for line in told.splitlines() if "error" in line]
+    assert "--ca-file (ca_file) '/no/such/file': the certificate authorities cannot be read: No such file" in line
+    assert line.endswith("; give a readable PEM file")
+
+
+def test_a_missing_marker_directory_is_one_line_and_exit_code_6(start: Start, tmp_path: Path) -> None:
+    code, told = start("--dir", tmp_path / "missing").end()
+    assert code == Exit.MARKERS
+    missing = f"{tmp_path}/missing: 'heartbeat' cannot be written: No such file or directory"
+    assert told.startswith(f"objectstore-watcher: error: {missing}; let --dir name a writable volume")
+    assert told.count("\n") == 1
+    assert listing(tmp_path) == []
+
+
+class Unprivileged(Watcher):
+    """A watcher for which access rights count even where the tests run as root."""
+
+    _DROP = "-dac_override,-dac_read_search"
+    COMMAND = (
+        *(("setpriv", f"--bounding-set={_DROP}", f"--inh-caps={_DROP}") if os.geteuid() == 0 else ()),
+        *Watcher.COMMAND,
+    )
+
+
+def test_a_read_only_marker_directory_is_one_line_and_exit_code_6(marker_directory: Path) -> None:
+    marker_directory.chmod(0o555)
+    with Unprivileged(["--dir", str(marker_directory)], {}) as watcher:
+        code, told = watcher.end()
+    assert code == Exit.MARKERS
+    assert told.startswith(
+        f"objectstore-watcher: error: {marker_directory}: 'heartbeat' cannot be written: Permission denied; let --dir"
+    )
+    assert told.count("\n") == 1
+    assert listing(marker_directory) == []
+
+
+@pytest.mark.parametrize("as_sidecar", [False, True])
+def test_a_metrics_port_that_is_taken_is_one_line_and_exit_code_2(
+    start: Start, marker_directory: Path, as_sidecar: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, FakeS3(found()) as server:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        args = ["--dir", marker_directory] if as_sidecar else []
+        code, told = start(*args, URI, "--metrics-address", address, **server.env()).end()
+        assert server.requests == []
+    assert code == Exit.USAGE
+    assert told == (
+        f"objectstore-watcher: error: --metrics-address: {address!r} cannot be bound: Address already in use;"
+        " give a free port\n"
+    )
+    assert listing(marker_directory) == []
+
+
+@pytest.mark.parametrize("option", ["--endpoint=http://user:hunter2@minio", "--endpoint=hunter2"])
+def test_what_may_be_a_password_is_not_repeated(start: Start, option: str) -> None:
+    code, told = start(URI, option).end()
+    assert code == Exit.USAGE
+    assert "hunter2" not in told
+
+
+# Exit codes
+
+
+def ended_by(by: signal.Signals) -> Callable[[Start, Path], int]:
+    def stopped(start: Start, directory: Path) -> int:
+        with FakeS3(error(404, "NoSuchKey")) as server:
+            watcher = start(URI, **server.env())
+            eventually(lambda: len(server.requests) > 0, "the watcher polls")
+            watcher.process.send_signal(by)
+            return watcher.end()[0]
+
+    return stopped
+
+
+def ready(start: Start, directory: Path) -> int:
+    (directory / "file").touch()
+    return start(directory / "file").end()[0]
+
+
+def internal(start: Start, directory: Path) -> int:
+    """Nothing is known to reach it: the program is broken for this."""
+    script = (
+        "from objectstore_watcher.stores import local\nfrom objectstore_watcher import cli\n"
+        "local.LocalStore.look = lambda self: 1 / 0\ncli.main(['/any'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, check=False)
+    assert "ZeroDivisionError" in done.stderr
+    return done.returncode
+
+
+def expired(start: Start, directory: Path) -> int:
+    with FakeS3(error(400, "ExpiredToken")) as server:
+        return start(URI, **server.env()).end()[0]
+
+
+CASES: dict[Exit, Callable[[Start, Path], int]] = {
+    Exit.READY: ready,
+    Exit.INTERNAL: internal,
+    Exit.USAGE: lambda start, directory: start("s3:/typo").end()[0],
+    Exit.DEADLINE: lambda start, directory: start(directory / "absent", "--timeout=100ms").end()[0],
+    Exit.REFUSED: lambda start, directory: start(directory).end()[0],
+    Exit.TRY_AGAIN: expired,
+    Exit.MARKERS: lambda start, directory: start("--dir", directory / "missing").end()[0],
+    Exit.INTERRUPTED: ended_by(signal.SIGINT),
+    Exit.TERMINATED: ended_by(signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize("code", EXITS, ids=[code.name for code in EXITS])
+def test_each_exit_code_means_what_the_help_says(start: Start, tmp_path: Path, code: Exit) -> None:
+    assert CASES[code](start, tmp_path) == code
+
+
+def test_the_exit_codes_are_distinct_and_as_documented() -> None:
+    assert [code.value for code in Exit] == [0, 1, 2, 3, 4, 5, 6, 130, 143]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_of_error_has_its_exit_code(kind: str) -> None:
+    special = {"invalid_argument": Exit.USAGE, "marker_unwritable": Exit.MARKERS, "deadline_exceeded": Exit.DEADLINE}
+    expected = special.get(kind, Exit.TRY_AGAIN if KINDS[kind].retryable else Exit.REFUSED)
+    assert code_of(rebuild(kind, URI, "", "")) == expected
+
+
+# As a person uses it
+
+
+def test_the_command_ends_with_0_once_the_object_is_there(start: Start, minio: MinioServer, bucket: str) -> None:
+    watcher = start(f"s3://{bucket}/key", "--poll-interval=0.05", **minio.flyte_env())
+    minio.put(bucket, "key")
+    code, told = watcher.end()
+    assert code == Exit.READY, told
+
+
+def test_a_path_can_come_from_the_environment(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    watcher = start(OBJECTSTORE_WATCHER_URI=str(tmp_path / "file"), OBJECTSTORE_WATCHER_TIMEOUT="5s")
+    assert watcher.end()[0] == Exit.READY
+
+
+def test_wrong_arguments_are_told_without_loading_the_s3_client() -> None:
+    script = (
+        "import sys\nfrom objectstore_watcher import cli\ncli.run(['s3:/typo'])\n"
+        "print([name for name in ('minio', 'urllib3', 'prometheus_client', 'rich') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from objectstore_watcher import cli, contract
+from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
+from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, WaitError, rebuild
+
+from tests.sidecar import hostile
+from tests.sidecar.tools import listing
+
+URI = "s3://bucket/key"
+
+DURATIONS = st.floats(min_value=0.001, max_value=10**8)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> WatchSpec:
+    """Any spec that is valid."""
+    interval = draw(DURATIONS)
+    options: dict[str, Any] = {
+        "poll_interval": interval,
+        "timeout": draw(st.floats(min_value=interval, max_value=3 * 10**8)),
+        "request_timeout": draw(DURATIONS),
+        "heartbeat_interval": draw(DURATIONS),
+        "endpoint": draw(st.sampled_from(["http://minio:9000", "https://s3.example.com", "http://[::1]:1"])),
+        "region": draw(hostile.keys()),
+        "ca_file": draw(hostile.keys()),
+    }
+    chosen = draw(st.sets(st.sampled_from(sorted(options))))
+    if "poll_interval" in chosen or "timeout" in chosen:
+        chosen |= {"poll_interval", "timeout"}
+    return WatchSpec(uri=draw(hostile.uris()), **{name: options[name] for name in chosen})
+
+
+@given(specs())
+def test_a_spec_is_the_same_after_the_request_file(spec: WatchSpec) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        request = Request(spec=spec)
+        contract.write(Path(name), request)
+        assert contract.read(Path(name), Request) == request
+
+
+@given(specs())
+def test_a_spec_is_the_same_after_the_command_line(spec: WatchSpec) -> None:
+    assert cli.parse(spec.to_args()).spec == spec
+
+
+@pytest.mark.parametrize("key", hostile.KEYS)
+def test_a_hostile_key_is_the_same_after_file_and_command_line(key: str, marker_directory: Path) -> None:
+    spec = WatchSpec(uri=f"s3://bucket/{key}")
+    contract.write(marker_directory, Request(spec=spec))
+    read = contract.read(marker_directory, Request)
+    assert read
+    assert read.spec.uri.encode() == spec.uri.encode()
+    assert cli.parse(read.spec.to_args()).spec == spec
+
+
+def test_a_hostile_path_is_the_same_after_the_arguments_of_a_real_process() -> None:
+    path = "-" + "".join(key for key in hostile.KEYS if "://" not in key)
+    show = "import json, sys; from objectstore_watcher import cli; print(json.dumps(cli.parse(sys.argv[1:]).spec.uri))"
+    args = [sys.executable, "-c", show, *WatchSpec(uri=path).to_args()]
+    assert json.loads(subprocess.run(args, stdout=subprocess.PIPE, check=True).stdout) == path
+
+
+def test_the_request_is_json_that_any_language_reads(marker_directory: Path) -> None:
+    contract.write(marker_directory, Request(spec=WatchSpec(uri=f"s3://bucket/{hostile.SECRET_VARIABLE}\n")))
+    values = json.loads((marker_directory / "request").read_bytes())
+    assert values["version"] == 1
+    assert values["spec"]["uri"] == "s3://bucket/$(FLYTE_AWS_SECRET_ACCESS_KEY)\n"
+
+
+def test_the_longest_key_fits_into_every_file(marker_directory: Path) -> None:
+    uri = "s3://bucket/" + "\x01" * 1024
+    ready = Ready(uri=uri, key=uri[12:])
+    contract.write(marker_directory, Request(spec=WatchSpec(uri=uri)))
+    contract.write(marker_directory, ready)
+    request = contract.read(marker_directory, Request)
+    assert request
+    assert request.spec.uri == uri
+    assert contract.read(marker_directory, Ready) == ready
+
+
+def test_a_lone_surrogate_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="is not valid Unicode"):
+        WatchSpec(uri="s3://bucket/\udc80")
+
+
+def test_defaults_are_left_out_of_the_command_line() -> None:
+    assert WatchSpec(uri=URI).to_args() == ["--", URI]
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        ({"poll_interval": 0}, "--poll-interval (poll_interval)"),
+        ({"poll_interval": -1}, "--poll-interval (poll_interval)"),
+        ({"timeout": 0}, "--timeout (timeout)"),
+        ({"timeout": math.inf}, "--timeout (timeout)"),
+        ({"request_timeout": "soon"}, "--request-timeout (request_timeout)"),
+        ({"heartbeat_interval": math.nan}, "--heartbeat-interval (heartbeat_interval)"),
+        ({"poll_interval": 60, "timeout": 5}, "--timeout (timeout)"),
+        ({"endpoint": "minio:9000"}, "--endpoint (endpoint)"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_by_the_name_of_its_flag(options: dict[str, Any], flag: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        WatchSpec(uri=URI, **options)
+    assert str(refused.value).startswith(f"{flag}: ")
+
+
+def test_the_default_interval_gives_way_to_a_shorter_timeout() -> None:
+    assert WatchSpec(uri=URI, timeout=3).poll_interval == 3
+
+
+def test_a_spec_has_no_place_for_a_credential() -> None:
+    names = {field.name for field in fields(WatchSpec)}
+    assert names == {"uri", "endpoint", "region", "ca_file", *WatchSpec.DURATIONS}
+
+
+@pytest.mark.parametrize(
+    ("values", "detail"),
+    [
+        ({"uri": URI, "colour": "red"}, "unknown field 'colour'"),
+        ({}, "missing 1 required keyword-only argument: 'uri'"),
+        ({"uri": URI, "timeout": "5m"}, "'timeout' is '5m', not float"),
+        ({"uri": URI, "timeout": True}, "'timeout' is True, not float"),
+        ({"uri": 5}, "'uri' is 5, not str"),
+        ({"uri": URI, "timeout": -1}, "--timeout (timeout): -1 is out of range"),
+        ({"uri": "gs://bucket/key"}, "the scheme gs:// is not known"),
+    ],
+)
+def test_a_request_that_asks_for_nonsense_is_an_invalid_argument(
+    marker_directory: Path, values: dict[str, Any], detail: str
+) -> None:
+    (marker_directory / "request").write_text(json.dumps({"version": 1, "spec": values}))
+    with pytest.raises(InvalidArgument) as refused:
+        contract.read(marker_directory, Request)
+    assert detail in str(refused.value)
+
+
+def test_the_deadline_counts_from_the_request() -> None:
+    assert Request(spec=WatchSpec(uri=URI, timeout=60), requested_monotonic=1000.0).deadline == 1060.0
+
+
+@pytest.mark.parametrize("requested", ["1e18", "NaN", "Infinity"])
+def test_a_request_from_the_future_does_not_put_the_deadline_off(marker_directory: Path, requested: str) -> None:
+    """The monotonic clock begins anew when the machine starts; a volume on disk outlives that."""
+    request = f'{{"version": 1, "requested_monotonic": {requested}, "spec": {{"uri": "{URI}", "timeout": 60}}}}'
+    (marker_directory / "request").write_text(request)
+    read = contract.read(marker_directory, Request)
+    assert read
+    assert read.deadline <= time.monotonic() + 60
+
+
+READY = st.builds(
+    Ready,
+    uri=hostile.uris(),
+    bucket=st.text(max_size=63),
+    key=hostile.keys(),
+    size=st.integers(min_value=0, max_value=5 * 2**40),
+    etag=st.text(max_size=40),
+    polls=st.integers(min_value=0),
+    waited=st.floats(min_value=0, max_value=10**9),
+)
+
+
+@given(READY)
+def test_ready_is_the_same_after_its_file(ready: Ready) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        contract.write(Path(name), ready)
+        assert contract.terminal(Path(name)) == ready
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_failed_gives_main_the_error_that_the_watcher_met(marker_directory: Path, kind: str) -> None:
+    met = rebuild(kind, "s3://bucket/new\nline", "what was seen", "what to do")
+    contract.write(marker_directory, Failed.of(URI, met))
+    answer = contract.terminal(marker_directory)
+    assert isinstance(answer, Failed)
+    error = answer.error()
+    assert (type(error), str(error), error.retryable) == (type(met), str(met), KINDS[kind].retryable)
+    assert (answer.message, answer.retryable, answer.kind) == (str(met), met.retryable, kind)
+
+
+ANSWERS = [Ready(uri=URI), Failed.of(URI, WaitError(URI))]
+
+
+@pytest.mark.parametrize("first", ANSWERS)
+@pytest.mark.parametrize("second", ANSWERS)
+def test_ready_and_failed_exclude_each_other_and_themselves(
+    marker_directory: Path, first: Ready | Failed, second: Ready | Failed
+) -> None:
+    contract.write(marker_directory, first)
+    with pytest.raises(FileExistsError):
+        contract.write(marker_directory, second)
+    assert listing(marker_directory) == [first.NAME]
+    assert contract.terminal(marker_directory) == first
+
+
+def test_a_shell_can_wait_for_ready(marker_directory: Path) -> None:
+    """A container that is not Python needs no more than this."""
+    shell = subprocess.Popen(["sh", "-c", "until [ -e ready ]; do sleep 0.05; done"], cwd=marker_directory)
+    contract.beat(marker_directory)
+    contract.write(marker_directory, Request(spec=WatchSpec(uri=URI)))
+    still_waiting = shell.poll() is None
+    contract.write(marker_directory, Ready(uri=URI))
+    assert still_waiting
+    assert shell.wait(timeout=30) == 0
+
+
+def test_fields_of_a_newer_writer_are_passed_over(marker_directory: Path) -> None:
+    values = {"version": 1, **asdict(Ready(uri=URI)), "colour": "red"}
+    (marker_directory / "ready").write_text(json.dumps(values))
+    assert contract.read(marker_directory, Ready) == Ready(uri=URI)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"ready"',
+        b"\xff\xfe",
+        b"{}",
+        b'{"version": 2, "uri": "/a"}',
+        b'{"version": "1", "uri": "/a"}',
+        b'{"version": 1}',
+        b'{"version": 1, "uri": null}',
+        b'{"version": 1, "uri": ["/a"]}',
+        b'{"version": 1, "uri": "/a", "size": "4", "retryable": "yes"}',
+        b'{"version": 1, "uri": "/a", "polls": true, "kind": 5}',
+        b'{"version": 1, "spec": []}',
+        b'{"version": 1, "spec": null}',
+        b"[" * 60000,
+        b" " * (contract.MAX_FILE_BYTES + 1),
+    ],
+    ids=lambda content: repr(content[:50]),
+)
+@pytest.mark.parametrize("kind", [Request, Ready, Failed])
+def test_a_file_that_this_version_does_not_write_is_a_marker_error(
+    marker_directory: Path, kind: type[Ready], content: bytes
+) -> None:
+    (marker_directory / kind.NAME).write_bytes(content)
+    with pytest.raises(MarkerError) as refused:
+        contract.read(marker_directory, kind)
+    assert str(refused.value).startswith(f"{marker_directory / kind.NAME}: is ")
+    assert str(refused.value).isprintable()
+
+
+def test_the_heartbeat_is_known_by_the_time_of_its_file_alone(marker_directory: Path) -> None:
+    assert contract.last_heartbeat(marker_directory) == 0
+    contract.beat(marker_directory)
+    assert contract.last_heartbeat(marker_directory) == (marker_directory / "heartbeat").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("module", ["contract", "waiting", "errors", "uri", "durations", "markers"])
+def test_mains_side_of_the_contract_loads_the_standard_library_only(module: str) -> None:
+    loaded = (
+        f"import sys; before = set(sys.modules); import objectstore_watcher.{module}; print(*set(sys.modules) - before)"
+    )
+    out = subprocess.run([sys.executable, "-c", loaded], stdout=subprocess.PIPE, text=True, check=True).stdout
+    packages = {name.partition(".")[0] for name in out.split()}
+    assert packages - sys.stdlib_module_names == {"objectstore_watcher"}
+
+
+MOMENTS: list[Callable[[], str]] = [contract.now_iso, lambda: Failed.of(URI, WaitError(URI)).failed_at]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_times_are_utc_to_the_millisecond(moment: Callable[[], str]) -> None:
+    parsed = time.strptime(moment(), "%Y-%m-%dT%H:%M:%S." + moment()[20:23] + "Z")
+    assert abs(time.mktime(parsed) - time.mktime(time.gmtime())) < 60

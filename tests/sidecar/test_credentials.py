@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.errors import StoreError
+from objectstore_watcher.stores import KeyPair, Store, open_store
+
+from tests.fake_s3 import Answer, FakeS3, found
+from tests.servers import ROOT
+
+Environment = pytest.MonkeyPatch
+
+Place = tuple[str, Callable[[Environment], None]]
+"""The access key that is there, and how to put it there."""
+
+
+def opened(server: FakeS3, key_pair: KeyPair | None = None) -> Store:
+    spec = WatchSpec(uri="s3://bucket/key", endpoint=server.endpoint)
+    return open_store(spec, lambda operation, outcome: None, key_pair)
+
+
+def signer(key_pair: KeyPair | None = None) -> str:
+    """Whose credentials a look is signed with."""
+    with FakeS3(found()) as server:
+        opened(server, key_pair).look()
+    [request] = server.requests
+    return request.access_key
+
+
+def write_aws_file(access_key: str, secret_key: str = "file-secret", profile: str = "default") -> None:
+    file = Path(os.environ["HOME"]) / ".aws" / "credentials"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"[{profile}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n")
+
+
+def write_minio_file(env: Environment) -> None:
+    file = Path(os.environ["HOME"]) / ".mc" / "config.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"aliases": {"s3": {"accessKey": "from mc's file", "secretKey": "secret"}}}))
+
+
+def identity(access_key: str, expiration: str = "2999-01-01T00:00:00Z") -> Answer:
+    """What a metadata service says."""
+    values = {"AccessKeyId": access_key, "SecretAccessKey": "secret", "Token": "token", "Expiration": expiration}
+    return Answer(body=json.dumps(values).encode())
+
+
+def variables(prefix: str, access_key: str = "ACCESS_KEY_ID", secret_key: str = "SECRET_ACCESS_KEY") -> Place:
+    def put(env: Environment) -> None:
+        env.setenv(prefix + access_key, f"from {prefix}")
+        env.setenv(prefix + secret_key, "secret")
+
+    return f"from {prefix}", put
+
+
+CHAIN: list[Place] = [
+    variables("OBJECTSTORE_WATCHER_"),
+    variables("FLYTE_AWS_"),
+    variables("AWS_"),
+    variables("MINIO_", "ACCESS_KEY", "SECRET_KEY"),
+    ("from AWS's file", lambda env: write_aws_file("from AWS's file")),
+    ("from mc's file", write_minio_file),
+]
+"""In the order of design.md; the metadata services, which are the last, follow below."""
+
+
+@pytest.mark.parametrize("place", range(len(CHAIN)), ids=[name for name, _ in CHAIN])
+def test_the_first_place_in_the_chain_wins_over_all_that_follow(place: int, monkeypatch: Environment) -> None:
+    with FakeS3(identity("from the metadata service")) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        for _, put in CHAIN[place:]:
+            put(monkeypatch)
+        assert signer() == CHAIN[place][0]
+        assert service.requests == []
+
+
+def test_credentials_that_are_given_win_over_all_others(monkeypatch: Environment) -> None:
+    for _, put in CHAIN:
+        put(monkeypatch)
+    assert signer(("given", "secret")) == "given"
+
+
+def test_the_metadata_service_is_the_last_place(monkeypatch: Environment) -> None:
+    with FakeS3(identity("from the metadata service")) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        assert signer() == "from the metadata service"
+
+
+@pytest.mark.parametrize("variable", ["FLYTE_AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_a_pair_is_passed_over(variable: str, monkeypatch: Environment) -> None:
+    monkeypatch.setenv(variable, "half")
+    write_aws_file("whole")
+    assert signer() == "whole"
+
+
+@pytest.mark.parametrize("prefix", ["OBJECTSTORE_WATCHER_", "FLYTE_AWS_", "AWS_"])
+def test_a_session_token_is_sent_along(prefix: str, monkeypatch: Environment) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
+        monkeypatch.setenv(prefix + name, f"{prefix}{name}")
+    with FakeS3(found()) as server:
+        opened(server).look()
+    assert server.requests[0].headers["x-amz-security-token"] == f"{prefix}SESSION_TOKEN"
+
+
+def test_rotated_credentials_in_a_file_are_used_from_the_next_look_on() -> None:
+    write_aws_file("first")
+    with FakeS3(found()) as server:
+        store = opened(server)
+        store.look()
+        store.look()
+        write_aws_file("second")
+        store.look()
+    assert [request.access_key for request in server.requests] == ["first", "first", "second"]
+
+
+def test_a_file_that_is_gone_gives_way_to_the_next_place(monkeypatch: Environment) -> None:
+    write_aws_file("from AWS's file")
+    with FakeS3(found()) as server:
+        store = opened(server)
+        store.look()
+        (Path(os.environ["HOME"]) / ".aws" / "credentials").unlink()
+        write_minio_file(monkeypatch)
+        store.look()
+    assert [request.access_key for request in server.requests] == ["from AWS's file", "from mc's file"]
+
+
+def test_another_file_and_profile_can_be_named(tmp_path: Path, monkeypatch: Environment) -> None:
+    write_aws_file("here", profile="watcher")
+    (Path(os.environ["HOME"]) / ".aws" / "credentials").rename(tmp_path / "mounted")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "mounted"))
+    monkeypatch.setenv("AWS_PROFILE", "watcher")
+    assert signer() == "here"
+
+
+def test_credentials_of_a_role_are_kept_until_they_expire_and_then_renewed(monkeypatch: Environment) -> None:
+    with (
+        FakeS3(identity("first", "2001-01-01T00:00:00Z"), identity("second"), identity("never")) as service,
+        FakeS3(found()) as server,
+    ):
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        store = opened(server)
+        for _ in range(4):
+            store.look()
+    assert [request.access_key for request in server.requests] == ["first", "second", "second", "second"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "aws_access_key_id = hunter2",
+        "[default]\naws_access_key_id = hunter2\naws_secret_access_key = hunter2%hunter2\n",
+        "[default]\naws_access_key_id = hunter2\n",
+        "[other]\naws_access_key_id = hunter2\naws_secret_access_key = hunter2\n",
+        "\x00\xff",
+    ],
+)
+def test_a_file_that_cannot_be_read_is_passed_over_and_never_repeated(content: str, monkeypatch: Environment) -> None:
+    write_aws_file("placeholder")
+    (Path(os.environ["HOME"]) / ".aws" / "credentials").write_text(content)
+    (Path(os.environ["HOME"]) / ".mc").mkdir()
+    (Path(os.environ["HOME"]) / ".mc" / "config.json").write_text('["hunter2"]')
+    assert "hunter2" not in str(missing())
+    write_minio_file(monkeypatch)
+    assert signer() == "from mc's file"
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(500), Answer(body=b"hunter2"), Answer(body=b"[]"), Answer(body=b"{}"), Answer(raw=b"")]
+)
+def test_a_metadata_service_that_fails_means_no_credentials_and_is_not_repeated(
+    answer: Answer, monkeypatch: Environment
+) -> None:
+    with FakeS3(answer) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        assert "hunter2" not in str(missing())
+        assert len(service.requests) == 1
+
+
+def missing() -> StoreError:
+    with FakeS3(found()) as server, pytest.raises(StoreError) as failure:
+        opened(server).look()
+    assert failure.value.kind.label == "credentials_missing"
+    assert server.requests == []
+    return failure.value
+
+
+def can_unshare() -> bool:
+    tools = shutil.which("ip") and shutil.which("unshare")
+    return bool(tools) and subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not can_unshare(), reason="needs root, unshare and ip for a network namespace")
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        ("irsa", ["POST /"]),
+        ("ecs", ["GET /v2/credentials"]),
+        (
+            "ec2",
+            [
+                "PUT /latest/api/token",
+                "GET /latest/meta-data/iam/security-credentials/",
+                "GET /latest/meta-data/iam/security-credentials/role-name",
+            ],
+        ),
+    ],
+)
+def test_a_role_is_taken_from_the_services_of_aws(
+    service: str, told: list[str], tmp_path: Path, monkeypatch: Environment
+) -> None:
+    monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    python = [sys.executable, "-m", "tests.sidecar.metadata_services", service, str(tmp_path)]
+    command = ["unshare", "--net", "--mount", *python]
+    out = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    assert json.loads(out) == ["role-key", "role-token", told]

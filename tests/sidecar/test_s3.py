@@ -1,0 +1,503 @@
+from __future__ import annotations
+
+import io
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given, settings
+from minio import MinioAdmin
+from minio.commonconfig import ENABLED
+from minio.credentials.providers import StaticProvider
+from minio.versioningconfig import VersioningConfig
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.errors import KINDS, Action, InvalidArgument, StoreError
+from objectstore_watcher.stores import Found, KeyPair, Store, open_store
+from objectstore_watcher.watch import watch
+
+from tests.fake_s3 import SILENT, Answer, FakeS3, error, found
+from tests.servers import MinioServer, free_port
+from tests.sidecar import hostile
+from tests.sidecar.proxy import Proxy
+from tests.sidecar.tls import Certificates
+from tests.sidecar.tools import VirtualTime, highest, takes_requests
+
+URI = "s3://bucket/key"
+
+FAKE_KEYS = ("fake-access-key", "fake-secret-key-77d1")
+
+
+def opened(uri: str, key_pair: KeyPair | None = None, **options: float | str) -> Store:
+    spec = WatchSpec.from_mapping({"uri": uri, "request_timeout": 5, **options})
+    return open_store(spec, lambda operation, outcome: None, key_pair)
+
+
+def at_fake(server: FakeS3, uri: str = URI, **options: float | str) -> Store:
+    return opened(uri, FAKE_KEYS, endpoint=server.endpoint, **options)
+
+
+# On a real MinIO
+
+
+@pytest.mark.usefixtures("flyte_env")
+class TestMinio:
+    """What a real server says."""
+
+    def test_an_object_is_found_with_all_that_is_known_of_it(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "dir/key", b"12345")
+        known = minio.client().stat_object(bucket, "dir/key")
+        assert known.last_modified
+        assert opened(f"s3://{bucket}/dir/key").look() == Found(
+            bucket=bucket,
+            key="dir/key",
+            size=5,
+            etag=known.etag or "",
+            version_id="",
+            last_modified=known.last_modified.timestamp(),
+        )
+
+    def test_an_empty_object_is_an_object(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "_SUCCESS", b"")
+        found = opened(f"s3://{bucket}/_SUCCESS").look()
+        assert found
+        assert found.size == 0
+
+    def test_what_is_not_there_is_absent_until_it_comes(self, minio: MinioServer, bucket: str) -> None:
+        store = opened(f"s3://{bucket}/key")
+        assert [store.look(), store.look()] == [None, None]
+        minio.put(bucket, "key")
+        assert store.look() is not None
+
+    def test_a_prefix_of_objects_is_no_object(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "dir/key")
+        assert [opened(f"s3://{bucket}/{key}").look() for key in ("dir", "dir/", "di")] == [None] * 3
+
+    def test_versions_are_told_and_a_deleted_object_is_absent(self, minio: MinioServer, bucket: str) -> None:
+        minio.client().set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+        stored = minio.client().put_object(bucket, "key", io.BytesIO(b"x"), 1)
+        store = opened(f"s3://{bucket}/key")
+        seen = store.look()
+        assert seen
+        assert seen.version_id == stored.version_id
+        minio.client().remove_object(bucket, "key")
+        assert store.look() is None
+
+    @pytest.mark.parametrize("key", hostile.KEYS)
+    def test_a_hostile_key_is_found_byte_for_byte_and_its_near_misses_are_not(
+        self, minio: MinioServer, bucket: str, key: str
+    ) -> None:
+        store = opened(f"s3://{bucket}/{key}")
+        misses = hostile.near_misses(key)
+        for miss in misses:
+            minio.put(bucket, miss)
+        assert store.look() is None
+        minio.put(bucket, key)
+        # The server's own files tell which bytes it was given, whatever the client library makes of them.
+        assert (os.fsencode(minio.data / bucket) + b"/" + key.encode(), b"xl.meta") in {
+            (os.fsencode(directory), b"xl.meta")
+            for directory, _, files in os.walk(minio.data / bucket)
+            if "xl.meta" in files
+        }
+        found = store.look()
+        assert found
+        assert found.key.encode() == key.encode()
+        for miss in misses:
+            minio.client().remove_object(bucket, miss)
+        assert [miss for miss in misses if opened(f"s3://{bucket}/{miss}").look()] == []
+        assert store.look() == found
+
+    @given(key=hostile.keys().filter(lambda key: max(map(len, key.encode().split(b"/"))) < 200))
+    @settings(max_examples=40)
+    def test_any_key_that_is_put_is_found(self, minio: MinioServer, key: str) -> None:
+        bucket = f"any-{uuid.uuid4().hex[:12]}"
+        minio.client().make_bucket(bucket)
+        named = key.replace("//", "/x/").strip("/") or "x"  # MinIO stores no empty parts
+        assert opened(f"s3://{bucket}/{named}").look() is None
+        minio.put(bucket, named)
+        assert opened(f"s3://{bucket}/{named}").look() is not None
+
+    def test_each_poll_is_one_head_and_nothing_else_over_one_connection(self, minio: MinioServer, bucket: str) -> None:
+        """Never a LIST, never ?location, not even when it begins."""
+        time = VirtualTime(at_pause={20: lambda: minio.put(bucket, "key")})
+        with Proxy(minio.port) as proxy:
+            request = time.request(f"s3://{bucket}/key", endpoint=proxy.endpoint)
+            ready = watch(request, stop=time, observe=lambda event: None, clock=time.clock, uniform=highest)
+        assert proxy.request_lines == [f"HEAD /{bucket}/key HTTP/1.1"] * 21
+        assert (ready.polls, ready.requests) == (21, 21)
+        assert proxy.connections == 1
+
+    def test_a_missing_bucket_is_told(self) -> None:
+        refused(opened("s3://no-such-bucket/key"), "bucket_missing", "HTTP 404 NoSuchBucket")
+
+    @pytest.mark.parametrize(
+        ("key_pair", "code"),
+        [
+            (("nobody", "hunter2-hunter2"), "InvalidAccessKeyId"),
+            ((MinioServer.ACCESS_KEY, "hunter2-hunter2"), "SignatureDoesNotMatch"),
+        ],
+    )
+    def test_wrong_credentials_are_told(self, bucket: str, key_pair: KeyPair, code: str) -> None:
+        refused(opened(f"s3://{bucket}/key", key_pair), "credentials_invalid", f"HTTP 403 {code}")
+
+    def test_a_wrong_session_token_is_told(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FLYTE_AWS_SESSION_TOKEN", "hunter2")
+        refused(opened(f"s3://{bucket}/key"), "credentials_invalid", "HTTP 403 InvalidTokenId")
+
+    def test_a_user_without_the_right_is_told_which_right(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "key")
+        key_pair = limited_user(minio, "s3:PutObject", bucket)
+        message = refused(opened(f"s3://{bucket}/key", key_pair), "forbidden", "HTTP 403 AccessDenied")
+        assert "grant s3:GetObject on the object and s3:ListBucket on the bucket" in message
+
+    def test_a_user_who_may_only_read_objects_can_wait(self, minio: MinioServer, bucket: str) -> None:
+        store = opened(f"s3://{bucket}/key", limited_user(minio, "s3:GetObject", bucket))
+        assert store.look() is None
+        minio.put(bucket, "key")
+        assert store.look() is not None
+
+    @pytest.mark.parametrize("key", ["a//b", "a" * 256])
+    def test_a_key_that_the_server_cannot_store_is_told(self, bucket: str, key: str) -> None:
+        refused(opened(f"s3://{bucket}/{key}"), "invalid_argument", "HTTP 400 XMinioInvalidObjectName")
+
+    def test_a_server_that_goes_away_and_comes_back_is_noticed(self, tmp_path: Path) -> None:
+        with MinioServer(tmp_path) as server:
+            takes_requests(server)
+            server.client().make_bucket("bucket")
+            server.put("bucket", "key")
+            store = opened(URI, endpoint=server.endpoint)
+            assert store.look() is not None
+            server.stop()
+            refused(store, "connection", "Connection refused")
+            server.start()
+            takes_requests(server)
+            assert store.look() is not None
+
+
+def limited_user(minio: MinioServer, action: str, bucket: str) -> KeyPair:
+    """A user of the server who may do one thing with the objects of one bucket."""
+    name = f"user-{uuid.uuid4().hex[:8]}"
+    provider = StaticProvider(minio.ACCESS_KEY, minio.SECRET_KEY)
+    admin = MinioAdmin(endpoint=f"127.0.0.1:{minio.port}", credentials=provider, secure=False)
+    allowed = {"Effect": "Allow", "Action": [action], "Resource": [f"arn:aws:s3:::{bucket}/*"]}
+    admin.user_add(name, "limited-secret")
+    admin.policy_add(name, policy={"Version": "2012-10-17", "Statement": [allowed]})
+    admin.policy_set(name, user=name)
+    return name, "limited-secret"
+
+
+def refused(store: Store, kind: str, seen: str) -> str:
+    """Assert that a look fails with that kind; the message names object, cause, what was seen, and cure."""
+    with pytest.raises(StoreError) as failure:
+        store.look()
+    message = str(failure.value)
+    assert failure.value.kind is KINDS[kind], message
+    assert message.startswith("s3://")
+    assert KINDS[kind].cause in message
+    assert KINDS[kind].cure in message
+    assert seen in message
+    assert message.isprintable()
+    assert not any(secret in message for secret in ("hunter2", MinioServer.SECRET_KEY, FAKE_KEYS[1], "limited-secret"))
+    return message
+
+
+# What no MinIO says
+
+
+@pytest.fixture(scope="module")
+def generous() -> Iterator[FakeS3]:
+    """A server that has every object."""
+    with FakeS3(found()) as server:
+        yield server
+
+
+@given(key=hostile.keys())
+def test_the_bytes_that_are_asked_for_are_the_bytes_of_the_key(generous: FakeS3, key: str) -> None:
+    seen = len(generous.requests)
+    at_fake(generous, f"s3://bucket/{key}").look()
+    [request] = generous.requests[seen:]
+    assert unquote_to_bytes(request.target) == b"/bucket/" + key.encode()
+    assert request.target.isascii()
+
+
+ROWS = [
+    # An answer of AWS, whose HEAD does not tell the code.
+    ("bucket_missing", error(404, "NoSuchBucket"), "HTTP 404 NoSuchBucket"),
+    ("forbidden", error(403, "AccessDenied"), "HTTP 403 AccessDenied"),
+    ("forbidden", error(403, "AllAccessDisabled"), "HTTP 403 AllAccessDisabled"),
+    ("credentials_invalid", error(403, "InvalidAccessKeyId"), "HTTP 403 InvalidAccessKeyId"),
+    ("credentials_invalid", error(403, "SignatureDoesNotMatch"), "HTTP 403 SignatureDoesNotMatch"),
+    ("credentials_invalid", error(400, "InvalidToken"), "HTTP 400 InvalidToken"),
+    ("credentials_invalid", error(400, "AuthorizationHeaderMalformed"), "HTTP 400 AuthorizationHeaderMalformed"),
+    ("credentials_invalid", Answer(401), "HTTP 401"),
+    ("credentials_expired", error(400, "ExpiredToken"), "HTTP 400 ExpiredToken"),
+    ("credentials_expired", error(400, "TokenRefreshRequired"), "HTTP 400 TokenRefreshRequired"),
+    ("clock_skew", error(403, "RequestTimeTooSkewed"), "HTTP 403 RequestTimeTooSkewed"),
+    ("clock_skew", error(403, "RequestExpired"), "HTTP 403 RequestExpired"),
+    ("throttled", error(503, "SlowDown"), "HTTP 503"),
+    ("throttled", error(429, "TooManyRequests"), "HTTP 429"),
+    ("throttled", error(400, "RequestLimitExceeded"), "HTTP 400 RequestLimitExceeded"),
+    ("server_error", error(500, "InternalError"), "HTTP 500"),
+    ("server_error", Answer(502), "HTTP 502"),
+    ("invalid_argument", error(400, "KeyTooLongError"), "HTTP 400 KeyTooLongError"),
+    ("malformed_answer", error(400, "CodeOfTomorrow"), "HTTP 400 CodeOfTomorrow"),
+    ("malformed_answer", Answer(302, {"Location": "http://127.0.0.1:1/elsewhere"}), "HTTP 302"),
+    ("malformed_answer", Answer(404, {"Content-Type": "text/html"}, b"<h1>hunter2</h1>"), "Response code: 404"),
+    ("malformed_answer", Answer(403, {"Content-Type": "text/plain"}, b"RBAC: denied"), "Response code: 403"),
+    ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"<html"), "ParseError"),
+    ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"\xff"), "UnicodeDecodeError"),
+    ("malformed_answer", Answer(200, {"Content-Type": "text/html"}, b"<h1>Console</h1>"), "without ETag"),
+    ("malformed_answer", Answer(204), "without ETag"),
+    ("malformed_answer", Answer(raw=b"HTTP/1.1 200 OK\r\nConten"), "without ETag"),
+    ("malformed_answer", found(Last_Modified="yesterday"), "ValueError"),
+    ("malformed_answer", found(Content_Length="many"), "ValueError"),
+    ("malformed_answer", Answer(304), "HTTP 304"),
+    ("connection", Answer(raw=b""), "Remote end closed connection without response"),
+    ("connection", Answer(raw=b"SSH-2.0-OpenSSH\r\n"), "SSH-2.0-OpenSSH"),
+    ("connection", Answer(200, {f"x-{number}": "y" for number in range(200)}), "got more than 100 headers"),
+]
+
+
+@pytest.mark.parametrize(("kind", "answer", "seen"), ROWS, ids=[f"{kind}: {seen}" for kind, _, seen in ROWS])
+def test_an_answer_is_told_with_cause_and_cure(kind: str, answer: Answer, seen: str) -> None:
+    with FakeS3(answer) as server:
+        message = refused(at_fake(server), kind, seen)
+        assert server.endpoint in message
+
+
+def test_words_of_the_server_cannot_break_the_line_or_fill_the_log() -> None:
+    with FakeS3(error(403, "Acc\nss\u202e" + "x" * 5000)) as server:
+        assert len(refused(at_fake(server), "forbidden", "HTTP 403 Acc\\nss")) < 1000
+
+
+def test_a_server_that_does_not_answer_is_a_timeout() -> None:
+    with FakeS3(SILENT) as server:
+        refused(at_fake(server, request_timeout=0.2), "timeout", "timed out")
+
+
+def test_an_answer_that_stops_half_way_is_a_timeout_told_in_its_own_words() -> None:
+    with FakeS3(error(404, "NoSuchKey", Content_Length="1000")) as server:
+        message = refused(at_fake(server, request_timeout=0.2), "timeout", "timed out")
+    assert "NoSuchKey" not in message
+
+
+def test_a_host_that_does_not_take_the_connection_is_a_timeout() -> None:
+    with socket.socket() as full, ExitStack() as stack:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # a full queue drops what comes next
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        endpoint = f"http://127.0.0.1:{full.getsockname()[1]}"
+        refused(opened(URI, FAKE_KEYS, endpoint=endpoint, request_timeout=0.2), "timeout", "timed out")
+
+
+def test_a_closed_port_is_no_timeout() -> None:
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    refused(opened(URI, FAKE_KEYS, endpoint=endpoint), "connection", f"({endpoint}: Connection refused)")
+
+
+def test_a_host_name_that_nobody_knows_is_told() -> None:
+    refused(opened(URI, FAKE_KEYS, endpoint="http://no-such-host.invalid"), "dns", "http://no-such-host.invalid")
+
+
+def test_a_server_is_trusted_by_the_authority_that_is_given(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeS3(found(), tls=certificates.server("127.0.0.1")) as server:
+        assert at_fake(server, ca_file=str(certificates.ca)).look() is not None
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates.ca))
+        assert at_fake(server).look() is not None
+
+
+def test_a_server_of_an_unknown_authority_is_not_trusted(certificates: Certificates) -> None:
+    with FakeS3(found(), tls=certificates.server("127.0.0.1")) as server:
+        message = refused(at_fake(server), "tls", "CERTIFICATE_VERIFY_FAILED")
+    assert "--ca-file" in message
+    assert server.requests == []
+
+
+def test_a_server_of_another_name_is_not_trusted(certificates: Certificates) -> None:
+    with FakeS3(found(), tls=certificates.server("other.example.com")) as server:
+        refused(at_fake(server, ca_file=str(certificates.ca)), "tls", "IP address mismatch")
+
+
+def test_tls_to_a_server_without_it_is_told() -> None:
+    with FakeS3(found()) as server:
+        endpoint = server.endpoint.replace("http:", "https:")
+        refused(opened(URI, FAKE_KEYS, endpoint=endpoint), "tls", "WRONG_VERSION_NUMBER")
+
+
+def test_without_credentials_nothing_is_requested() -> None:
+    with FakeS3(found()) as server:
+        counted: list[tuple[str, str]] = []
+        store = open_store(WatchSpec(uri=URI, endpoint=server.endpoint), lambda *request: counted.append(request))
+        with pytest.raises(StoreError, match="no credentials were found; set FLYTE_AWS_") as missing:
+            store.look()
+    assert missing.value.kind is KINDS["credentials_missing"]
+    assert (server.requests, counted) == ([], [])
+
+
+def test_every_kind_of_error_of_a_store_is_in_this_file() -> None:
+    elsewhere = {"not_a_file", "unreadable", "deadline_exceeded", "watcher_died", "marker_unwritable", "internal"}
+    here = {kind for kind, _, _ in ROWS} | {"timeout", "dns", "tls", "credentials_missing"}
+    assert here | elsewhere == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket"), (400, "ExpiredToken"), (404, "NoSuchKey")]
+)
+def test_the_cause_that_a_head_does_not_tell_is_fetched_by_one_get_of_one_byte(status: int, code: str) -> None:
+    with FakeS3(error(status, code)) as server:
+        look_anyway(at_fake(server))
+    assert server.methods == ["HEAD", "GET"]
+    assert [request.target for request in server.requests] == ["/bucket/key"] * 2
+    assert server.requests[1].headers["range"] == "bytes=0-0"
+
+
+def test_the_cause_is_fetched_once_and_later_looks_are_one_head_each() -> None:
+    with FakeS3(error(404, "NoSuchKey")) as server:
+        store = at_fake(server)
+        assert [store.look() for _ in range(5)] == [None] * 5
+    assert server.methods == ["HEAD", "GET", "HEAD", "HEAD", "HEAD", "HEAD"]
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", "AccessDenied"])
+def test_a_server_that_tells_the_code_is_not_asked_again(code: str) -> None:
+    with FakeS3(error(404, code, x_minio_error_code=code)) as server:
+        look_anyway(at_fake(server))
+    assert server.methods == ["HEAD"]
+
+
+@pytest.mark.parametrize("answer", [found(), Answer(429), Answer(500), Answer(503), Answer(raw=b"")])
+def test_nothing_is_asked_again_that_a_get_cannot_explain(answer: Answer) -> None:
+    with FakeS3(answer) as server:
+        look_anyway(at_fake(server))
+    assert server.methods == ["HEAD"]
+
+
+def test_access_that_is_taken_away_during_the_wait_is_noticed() -> None:
+    with FakeS3(error(404, "NoSuchKey"), error(404, "NoSuchKey"), error(403, "AccessDenied")) as server:
+        store = at_fake(server)
+        assert store.look() is None
+        refused(store, "forbidden", "HTTP 403 AccessDenied")
+    assert server.methods == ["HEAD", "GET", "HEAD", "GET"]
+
+
+def test_an_object_that_comes_between_head_and_get_is_found_at_the_next_look_and_not_downloaded() -> None:
+    ignores_range = Answer(200, {}, b"x" * 50_000_000)
+    with FakeS3(error(404, "NoSuchKey"), ignores_range, found()) as server:
+        store = at_fake(server, request_timeout=2)
+        assert store.look() is None
+        assert store.look() is not None
+
+
+def look_anyway(store: Store) -> None:
+    with suppress(StoreError):
+        store.look()
+
+
+@pytest.mark.parametrize("status", [301, 307, 400])
+def test_a_bucket_of_another_region_is_asked_there_and_from_then_on(status: int) -> None:
+    moved = error(status, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
+    with FakeS3(moved, found()) as server:
+        store = at_fake(server)
+        assert store.look() is not None
+        assert store.look() is not None
+    assert [request.region for request in server.requests] == ["us-east-1", "eu-west-1", "eu-west-1"]
+    assert server.methods == ["HEAD"] * 3
+
+
+def test_a_server_that_sends_around_in_circles_is_not_followed() -> None:
+    with FakeS3(error(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")) as server:
+        refused(at_fake(server), "malformed_answer", "HTTP 301 PermanentRedirect")
+    assert server.methods == ["HEAD", "HEAD", "GET"]
+
+
+def test_no_redirect_is_followed_to_another_host() -> None:
+    """Signed requests must not be carried to whom a server names."""
+    with FakeS3(found()) as other, FakeS3(Answer(307, {"Location": f"{other.endpoint}/bucket/key"})) as server:
+        refused(at_fake(server), "malformed_answer", "Response code: 307")
+    assert other.requests == []
+
+
+def test_the_library_does_not_retry_behind_our_back() -> None:
+    with FakeS3(Answer(503)) as server:
+        look_anyway(at_fake(server))
+    assert server.methods == ["HEAD"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({}, "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ({"AWS_DEFAULT_REGION": "eu-north-1", "AWS_REGION": "eu-west-3"}, "eu-west-3"),
+        ({"AWS_REGION": "eu-west-3", "FLYTE_AWS_REGION": "sa-east-1"}, "sa-east-1"),
+    ],
+)
+def test_the_region_is_the_environments_unless_it_is_given(
+    variables: dict[str, str], region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with FakeS3(found()) as server:
+        at_fake(server).look()
+        at_fake(server, region="ap-east-1").look()
+    assert [request.region for request in server.requests] == [region, "ap-east-1"]
+
+
+@contextmanager
+def servers(names: list[str]) -> Iterator[dict[str, FakeS3]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(FakeS3(found())) for name in names}
+
+
+def test_the_endpoint_is_the_environments_in_the_documented_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = ["given", "FLYTE_AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT"]
+    with servers(order) as named:
+        for name in order[1:]:
+            monkeypatch.setenv(name, named[name].endpoint)
+        opened(URI, FAKE_KEYS, endpoint=named["given"].endpoint).look()
+        for name in order[1:]:
+            opened(URI, FAKE_KEYS).look()
+            monkeypatch.delenv(name)
+        assert {name: len(server.requests) for name, server in named.items()} == dict.fromkeys(order, 1)
+
+
+@pytest.mark.parametrize(
+    ("subject", "options"),
+    [
+        ("endpoint 'http://a:b'", {"endpoint": "http://a:b"}),
+        ("endpoint 'http://a:99999'", {"endpoint": "http://a:99999"}),
+        ("region 'no region'", {"region": "no region"}),
+        ("--ca-file (ca_file) '/no/such/file'", {"ca_file": "/no/such/file"}),
+        ("--ca-file (ca_file) '/dev/null'", {"ca_file": "/dev/null"}),
+        ("--ca-file (ca_file) '/dev'", {"ca_file": "/dev"}),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_the_first_request(subject: str, options: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        opened(URI, FAKE_KEYS, **options)
+    assert subject in str(refused.value)
+
+
+def test_an_endpoint_of_the_environment_that_is_none_is_refused_without_repeating_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLYTE_AWS_ENDPOINT", "http://user:hunter2@host")
+    with pytest.raises(
+        InvalidArgument, match=r"^endpoint: is not the URL of a server; write http://host:port"
+    ) as refused:
+        opened(URI, FAKE_KEYS)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_what_can_pass_is_waited_out_and_what_cannot_is_not() -> None:
+    waited_out = {label for label, kind in KINDS.items() if kind.action is Action.BACK_OFF}
+    assert waited_out == {"dns", "connection", "timeout", "throttled", "server_error", "malformed_answer"}

@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from objectstore_watcher import contract, waiting
+from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
+from objectstore_watcher.errors import DeadlineExceeded, StoreError, WatcherDied
+
+from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error, found
+from tests.servers import MinioServer, Watcher, eventually
+from tests.sidecar import hostile
+from tests.sidecar.conftest import Start
+from tests.sidecar.tools import get, listing, metrics_url, samples
+
+URI = "s3://bucket/key"
+
+ABSENT = error(404, "NoSuchKey", x_minio_error_code="NoSuchKey")
+
+
+def answered(directory: Path) -> Ready | Failed:
+    """The terminal marker, once it is there."""
+    eventually(lambda: contract.terminal(directory) is not None, "the watcher answers")
+    answer = contract.terminal(directory)
+    assert answer
+    return answer
+
+
+def terminate(watcher: Watcher) -> tuple[int, str]:
+    watcher.process.send_signal(signal.SIGTERM)
+    return watcher.end()
+
+
+def state(directory: Path) -> dict[str, tuple[bytes, int, int]]:
+    """All files but the heartbeat: content, time, and which file it is."""
+    files = [path for path in directory.iterdir() if path.name != "heartbeat"]
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
+
+
+def beats(directory: Path, times: int = 3) -> None:
+    """Wait until the heartbeat has changed so many times."""
+    for _ in range(times):
+        before = contract.last_heartbeat(directory)
+        eventually(lambda before=before: contract.last_heartbeat(directory) != before, "the heart beats")  # type: ignore[misc]
+
+
+# The life of a sidecar
+
+
+def test_the_watcher_idles_until_main_asks_then_answers_then_stays(
+    start: Start, marker_directory: Path, minio: MinioServer, bucket: str
+) -> None:
+    watcher = start("--dir", marker_directory, "--metrics-address=127.0.0.1:0", **minio.flyte_env())
+    url = metrics_url(watcher)
+    beats(marker_directory)
+    assert listing(marker_directory) == ["heartbeat"]
+    assert get(f"{url}/readyz")[0] == 503
+    assert get(f"{url}/healthz")[0] == 200
+    assert samples(url)['objectstore_watcher_phase{phase="idle"}'] == 1
+
+    waiting.ask(marker_directory, WatchSpec(uri=f"s3://{bucket}/key", poll_interval=0.05, heartbeat_interval=0.2))
+    eventually(lambda: samples(url)["objectstore_watcher_polls_total"] > 2, "the watcher polls")
+    assert get(f"{url}/readyz")[0] == 200
+    assert samples(url)['objectstore_watcher_phase{phase="waiting"}'] == 1
+    assert listing(marker_directory) == ["heartbeat", "request"]
+
+    minio.put(bucket, "key", b"12345")
+    ready = waiting.wait(marker_directory, 10)
+    assert (ready.uri, ready.bucket, ready.key, ready.size) == (f"s3://{bucket}/key", bucket, "key", 5)
+    assert ready.polls == ready.requests > 2
+
+    beats(marker_directory)
+    assert watcher.process.poll() is None
+    served = samples(url)
+    assert served['objectstore_watcher_phase{phase="ready"}'] == 1
+    assert served["objectstore_watcher_polls_total"] == ready.polls
+    assert terminate(watcher)[0] == 0
+    assert listing(marker_directory) == ["heartbeat", "ready", "request"]
+
+
+def test_the_request_can_be_there_before_the_watcher(start: Start, marker_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    waiting.ask(marker_directory, WatchSpec(uri=str(tmp_path / "file")))
+    start("--dir", marker_directory)
+    assert waiting.wait(marker_directory, 10).polls == 1
+
+
+def test_a_plain_pod_asks_by_flags(start: Start, marker_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    start("--dir", marker_directory, tmp_path / "file", "--timeout=5m")
+    assert isinstance(answered(marker_directory), Ready)
+    request = contract.read(marker_directory, Request)
+    assert request
+    assert request.spec == WatchSpec(uri=str(tmp_path / "file"), timeout=300)
+
+
+@pytest.mark.parametrize("key", ["a b?c#d%41{{.inputs.path}}\n☃", hostile.SECRET_VARIABLE, hostile.LONGEST])
+def test_what_main_asks_is_what_is_waited_for_byte_for_byte(
+    start: Start, marker_directory: Path, minio: MinioServer, bucket: str, key: str
+) -> None:
+    for miss in {key.partition("?")[0], minio.SECRET_KEY, key[:-1]} - {key}:
+        minio.put(bucket, miss)
+    waiting.ask(marker_directory, WatchSpec(uri=f"s3://{bucket}/{key}", poll_interval=0.05))
+    watcher = start("--dir", marker_directory, "--metrics-address=127.0.0.1:0", **minio.flyte_env())
+    url = metrics_url(watcher)
+    eventually(lambda: samples(url)["objectstore_watcher_polls_total"] > 3, "the watcher polls")
+    minio.put(bucket, key)
+    ready = waiting.wait(marker_directory, 10)
+    assert (ready.key.encode(), ready.uri) == (key.encode(), f"s3://{bucket}/{key}")
+    shown = "".join(path.read_text() for path in marker_directory.iterdir()) + get(f"{url}/metrics")[1]
+    assert minio.SECRET_KEY not in shown + terminate(watcher)[1]
+
+
+def test_a_failure_is_a_marker_and_the_watcher_stays(start: Start, marker_directory: Path) -> None:
+    with FakeS3(error(404, "NoSuchBucket")) as server:
+        watcher = start("--dir", marker_directory, URI, "--metrics-address=127.0.0.1:0", **server.env())
+        with pytest.raises(StoreError, match=r"the bucket does not exist .* create the bucket or correct its name"):
+            waiting.wait(marker_directory, 10)
+        assert samples(metrics_url(watcher))['objectstore_watcher_phase{phase="failed"}'] == 1
+        assert terminate(watcher)[0] == 0
+    failed = json.loads((marker_directory / "failed").read_text())
+    assert (failed["uri"], failed["kind"], failed["retryable"]) == (URI, "bucket_missing", False)
+    assert failed["message"] == f"{URI}: {failed['detail']}; {failed['cure']}"
+    assert listing(marker_directory) == ["failed", "heartbeat", "request"]
+
+
+# Restarts
+
+
+def restarted(start: Start, directory: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run the watcher again in a directory that holds an answer; what it did must not change anything."""
+    before = state(directory)
+    watcher = start("--dir", directory, URI, "--metrics-address=127.0.0.1:0", **env)
+    phase = "ready" if "ready" in before else "failed"
+    url = metrics_url(watcher)
+    eventually(lambda: samples(url)[f'objectstore_watcher_phase{{phase="{phase}"}}'] == 1, "it knows the answer")
+    assert get(f"{url}/readyz")[0] == 200
+    code, told = terminate(watcher)
+    assert state(directory) == before
+    return code, told
+
+
+@pytest.mark.parametrize("first", [found(), error(404, "NoSuchBucket")], ids=["ready", "failed"])
+def test_a_watcher_that_restarts_finds_its_own_answer_and_keeps_it(
+    start: Start, marker_directory: Path, first: Answer
+) -> None:
+    with FakeS3(first) as server:
+        watcher = start("--dir", marker_directory, URI, **server.env())
+        answered(marker_directory)
+        watcher.process.kill()
+        watcher.process.wait()
+    with FakeS3(found(b"changed")) as server:
+        code, told = restarted(start, marker_directory, server.env())
+        assert server.requests == []
+    assert code == 0
+    assert "answered before" in told
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_watcher_that_restarts_does_not_begin_the_timeout_anew(
+    start: Start, marker_directory: Path, tmp_path: Path, is_there: bool
+) -> None:
+    """After the deadline it takes one look, and answers; a new timeout would let it take many."""
+    args = ["--dir", marker_directory, tmp_path / "file", "--timeout=30s", "--poll-interval=50ms"]
+    first = start(*args)
+    eventually((marker_directory / "request").exists, "the first watcher begins")
+    first.process.kill()
+    first.process.wait()
+    let_time_pass(marker_directory, 60)
+    before = state(marker_directory)
+    if is_there:
+        (tmp_path / "file").touch()
+    start(*args)
+    if is_there:
+        ready = waiting.wait(marker_directory, 10)
+        assert ready.polls == 1
+        assert ready.waited > 60
+    else:
+        with pytest.raises(DeadlineExceeded, match="did not appear within 30 s in 1 looks"):
+            waiting.wait(marker_directory, 10)
+    assert state(marker_directory)["request"] == before["request"]
+
+
+def test_the_deadline_of_a_restarted_watcher_is_the_one_of_the_first(
+    start: Start, marker_directory: Path, tmp_path: Path
+) -> None:
+    args = ["--dir", marker_directory, tmp_path / "absent", "--timeout=2s", "--poll-interval=50ms"]
+    deadlines = set()
+    for _ in range(3):
+        watcher = start(*args, "--metrics-address=127.0.0.1:0")
+        told = samples(metrics_url(watcher))
+        eventually((marker_directory / "request").exists, "the watcher begins")
+        request = contract.read(marker_directory, Request)
+        assert request
+        deadlines.add(request.deadline)
+        watcher.process.kill()
+        watcher.process.wait()
+        assert told
+    start(*args)
+    assert isinstance(answered(marker_directory), Failed)
+    assert len(deadlines) == 1
+    assert time.monotonic() > deadlines.pop()
+
+
+def let_time_pass(directory: Path, seconds: float) -> None:
+    """Make the request that much older."""
+    file = directory / "request"
+    values = json.loads(file.read_text())
+    values["requested_monotonic"] -= seconds
+    file.write_text(json.dumps(values))
+
+
+def test_two_watchers_in_one_directory_give_one_answer(start: Start, marker_directory: Path) -> None:
+    with FakeS3(*[ABSENT] * 4, found()) as server:
+        args = ("--dir", marker_directory, URI, "--poll-interval=0.2", "--heartbeat-interval=0.2")
+        watchers = [start(*args, **server.env()), start(*args, **server.env())]
+        eventually(lambda: server.methods.count("HEAD") >= 6, "both have found it")
+        first = state(marker_directory)
+        assert isinstance(answered(marker_directory), Ready)
+        beats(marker_directory, 1)
+        codes = [terminate(watcher)[0] for watcher in watchers]
+    assert codes == [0, 0]
+    assert state(marker_directory)["request"] == first["request"]
+    assert listing(marker_directory) == ["heartbeat", "ready", "request"]
+
+
+@pytest.mark.parametrize("left", ["request", "ready", "failed"])
+def test_a_directory_of_another_wait_is_refused_and_left_as_it_is(
+    start: Start, marker_directory: Path, left: str
+) -> None:
+    other = "s3://bucket/other"
+    files: dict[str, contract.File] = {
+        "request": Request(spec=WatchSpec(uri=other)),
+        "ready": Ready(uri=other),
+        "failed": Failed.of(other, StoreError(other, kind="bucket_missing")),
+    }
+    contract.write(marker_directory, files[left])
+    before = state(marker_directory)
+    code, told = start("--dir", marker_directory, URI).end()
+    assert code == 2
+    assert told == (
+        f"objectstore-watcher: error: --dir '{marker_directory}': holds the request or the answer for '{other}';"
+        " use an empty directory for each wait\n"
+    )
+    assert state(marker_directory) == before
+
+
+# Requests that make no sense
+
+
+@pytest.mark.parametrize(
+    ("request_file", "kind", "detail"),
+    [
+        ('{"version": 1, "spec": {"uri": "gs://b/k"}}', "invalid_argument", "the scheme gs:// is not known"),
+        ('{"version": 1, "spec": {"uri": "/a", "timeout": "5m"}}', "invalid_argument", "'timeout' is '5m'"),
+        ('{"version": 1, "spec": {"uri": "/a", "colour": 1}}', "invalid_argument", "unknown field 'colour'"),
+        ('{"version": 1, "spec": {"uri": "s3://b-1/k", "ca_file": "/no"}}', "invalid_argument", "cannot be read"),
+        ('{"version": 2, "spec": {"uri": "/a"}}', "marker_unwritable", "version 2, not 1"),
+        ("s3://bucket/key", "marker_unwritable", "is not what this version writes"),
+    ],
+)
+def test_a_bad_request_is_answered_with_failed_and_logged(
+    start: Start, marker_directory: Path, request_file: str, kind: str, detail: str
+) -> None:
+    (marker_directory / "request.new").write_text(request_file)
+    (marker_directory / "request.new").rename(marker_directory / "request")
+    watcher = start("--dir", marker_directory, "--metrics-address=127.0.0.1:0", FLYTE_AWS_ENDPOINT="https://s3.invalid")
+    failed = answered(marker_directory)
+    assert isinstance(failed, Failed)
+    assert failed.kind == kind
+    assert detail in failed.message
+    assert samples(metrics_url(watcher))['objectstore_watcher_phase{phase="failed"}'] == 1
+    code, told = terminate(watcher)
+    assert code == 0
+    errors = [line for line in map(json.loads, told.splitlines()) if line["level"] == "error"]
+    assert [(line["kind"], line["message"]) for line in errors] == [(kind, failed.message)]
+
+
+# The heartbeat
+
+
+@pytest.mark.parametrize(
+    "answer", [ABSENT, Answer(503), SILENT, DRIP, found()], ids=["absent", "503", "hole", "drip", "ok"]
+)
+def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory: Path, answer: Answer) -> None:
+    with FakeS3(answer) as server:
+        start("--dir", marker_directory, URI, "--heartbeat-interval=0.1", "--request-timeout=1h", **server.env())
+        eventually(lambda: len(server.requests) > 0, "the watcher asks")
+        beats(marker_directory)
+
+
+class Impatient(Watcher):
+    """A watcher whose patience with its watching thread is a second and not a minute."""
+
+    COMMAND = (
+        sys.executable,
+        "-c",
+        "import sys\nfrom objectstore_watcher import cli, sidecar\nsidecar.STUCK_AFTER = 1.0\ncli.main(sys.argv[1:])",
+    )
+
+
+def test_the_heart_stops_when_the_watching_thread_is_stuck(marker_directory: Path) -> None:
+    """A server that sends a byte now and then holds a request for ever."""
+    args = ["--dir", str(marker_directory), "--heartbeat-interval=0.1", "--request-timeout=0.2", URI]
+    with FakeS3(DRIP) as server, Impatient([*args, "--metrics-address=127.0.0.1:0"], server.env()) as watcher:
+        eventually(lambda: len(server.requests) > 0, "the watcher asks")
+        url = metrics_url(watcher)
+        eventually(lambda: get(f"{url}/healthz")[0] == 503, "it is no longer healthy")
+        with pytest.raises(WatcherDied):
+            waiting.wait(marker_directory, 0.1)
+
+
+def test_a_directory_that_goes_away_ends_the_watcher_with_the_code_for_it(
+    start: Start, marker_directory: Path, tmp_path: Path
+) -> None:
+    watcher = start("--dir", marker_directory, tmp_path / "absent", "--heartbeat-interval=0.1")
+    eventually((marker_directory / "request").exists, "the watcher begins")
+    shutil.rmtree(marker_directory)
+    code, told = watcher.end()
+    assert code == 6
+    assert "'heartbeat' cannot be written: No such file or directory" in told.splitlines()[-1]
+
+
+class Broken(Watcher):
+    """A watcher with an error of its own: none is known, so one is made."""
+
+    COMMAND = (
+        sys.executable,
+        "-c",
+        "import sys\nfrom objectstore_watcher import cli\nfrom objectstore_watcher.stores import local\n"
+        "local.LocalStore.look = lambda self: 1 / 0\ncli.main(sys.argv[1:])",
+    )
+
+
+def test_an_error_of_its_own_is_answered_with_failed_too(marker_directory: Path) -> None:
+    with Broken(["--dir", str(marker_directory), "/any", "--metrics-address=127.0.0.1:0"], {}) as watcher:
+        failed = answered(marker_directory)
+        assert samples(metrics_url(watcher))['objectstore_watcher_phase{phase="failed"}'] == 1
+        code, told = terminate(watcher)
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.uri, code) == ("internal", "/any", 0)
+    assert "ZeroDivisionError" in failed.message
+    assert any("ZeroDivisionError" in json.loads(line).get("trace", "") for line in told.splitlines())

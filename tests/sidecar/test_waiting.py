@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from objectstore_watcher import contract, waiting
+from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
+from objectstore_watcher.errors import DeadlineExceeded, MarkerError, StoreError, WaitError, WatcherDied
+
+from tests.servers import eventually
+from tests.sidecar.conftest import Start
+
+URI = "s3://bucket/key"
+
+INTERVAL = 0.02
+"""Seconds between two heartbeats that main is told: it gives up after three."""
+
+
+def test_ready_is_returned(marker_directory: Path) -> None:
+    contract.write(marker_directory, Ready(uri=URI, size=4))
+    assert waiting.wait(marker_directory, 60) == Ready(uri=URI, size=4)
+
+
+def test_a_marker_that_comes_later_is_noticed(marker_directory: Path) -> None:
+    looks: list[float] = []
+
+    def sleep(pause: float) -> None:
+        looks.append(pause)
+        contract.beat(marker_directory)
+        if len(looks) == 5:
+            contract.write(marker_directory, Ready(uri=URI))
+
+    assert waiting.wait(marker_directory, 60, sleep=sleep) == Ready(uri=URI)
+    assert looks == [waiting.CHECK_INTERVAL] * 5
+
+
+@pytest.mark.parametrize("error", [DeadlineExceeded(URI, "too late"), StoreError(URI, "gone", kind="bucket_missing")])
+def test_failed_raises_the_error_that_the_watcher_met(marker_directory: Path, error: WaitError) -> None:
+    contract.write(marker_directory, Failed.of(URI, error))
+    with pytest.raises(type(error), match=f"^{error}$"):
+        waiting.wait(marker_directory, 60)
+
+
+def test_a_marker_that_cannot_be_read_is_an_error_and_no_reason_to_wait(marker_directory: Path) -> None:
+    (marker_directory / "ready").write_text("found it!")
+    with pytest.raises(MarkerError, match="is not what this version writes"):
+        waiting.wait(marker_directory, 60)
+
+
+def test_a_watcher_that_never_comes_is_dead(marker_directory: Path) -> None:
+    with pytest.raises(WatcherDied, match=r"gave no sign of life within 0.06 s of the start; look at the watcher cont"):
+        waiting.wait(marker_directory, INTERVAL)
+
+
+def test_a_watcher_without_a_directory_is_dead(tmp_path: Path) -> None:
+    with pytest.raises(WatcherDied):
+        waiting.wait(tmp_path / "missing", INTERVAL)
+
+
+def test_a_watcher_whose_heartbeat_stops_is_dead(marker_directory: Path) -> None:
+    contract.beat(marker_directory)
+    with pytest.raises(WatcherDied, match=r"gave no sign of life for 0\.06 s"):
+        waiting.wait(marker_directory, INTERVAL)
+
+
+def test_a_watcher_lives_as_long_as_its_heartbeat_changes(marker_directory: Path) -> None:
+    """Well past the limit, whatever the time of the file says: clocks step, and differ between machines."""
+    begun, beats = time.monotonic(), 0
+
+    def sleep(pause: float) -> None:
+        nonlocal beats
+        beats += 1
+        contract.beat(marker_directory)
+        os.utime(marker_directory / "heartbeat", ns=(0, 10**9 + beats % 2))
+        time.sleep(0.001)
+        if time.monotonic() - begun > 3 * 3 * 0.1:
+            contract.write(marker_directory, Ready(uri=URI))
+
+    assert waiting.wait(marker_directory, 0.1, sleep=sleep) == Ready(uri=URI)
+
+
+def test_an_answer_just_before_the_limit_counts(marker_directory: Path) -> None:
+    contract.beat(marker_directory)
+
+    def sleep(pause: float) -> None:
+        time.sleep(3 * INTERVAL + 0.01)
+        contract.write(marker_directory, Ready(uri=URI))
+
+    assert waiting.wait(marker_directory, INTERVAL, sleep=sleep) == Ready(uri=URI)
+
+
+def test_main_asks_once_however_often_it_is_restarted(marker_directory: Path) -> None:
+    waiting.ask(marker_directory, WatchSpec(uri=URI))
+    first = contract.read(marker_directory, Request)
+    waiting.ask(marker_directory, WatchSpec(uri=URI, timeout=5))
+    assert first
+    assert first.spec == WatchSpec(uri=URI)
+    assert contract.read(marker_directory, Request) == first
+
+
+def test_asking_in_a_missing_directory_is_a_marker_error(tmp_path: Path) -> None:
+    with pytest.raises(MarkerError, match="'request' cannot be written: No such file or directory"):
+        waiting.ask(tmp_path / "missing", WatchSpec(uri=URI))
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_main_fails_within_the_heartbeat_limit_when_the_watcher_is_killed_or_hangs(
+    start: Start, marker_directory: Path, tmp_path: Path, end: signal.Signals
+) -> None:
+    """The limit is 1.5 s here; a busy machine gets ten times as long."""
+    waiting.ask(marker_directory, WatchSpec(uri=str(tmp_path / "absent"), heartbeat_interval=0.5))
+    watcher = start("--dir", marker_directory)
+    eventually(lambda: contract.last_heartbeat(marker_directory) > 0, "the watcher lives")
+    killed = 0.0
+
+    def sleep(pause: float) -> None:
+        nonlocal killed
+        time.sleep(pause)
+        if not killed and time.monotonic() - begun > 0.7:
+            watcher.process.send_signal(end)
+            killed = time.monotonic()
+
+    begun = time.monotonic()
+    with pytest.raises(WatcherDied, match=r"gave no sign of life for 1\.5 s"):
+        waiting.wait(marker_directory, 0.5, sleep=sleep)
+    assert killed
+    assert time.monotonic() - killed < 15

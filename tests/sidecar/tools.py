@@ -1,0 +1,112 @@
+"""Small parts that many of the watcher's tests use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import psutil
+import urllib3
+from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher.watch import Event
+
+from tests.servers import MinioServer, Watcher, eventually
+
+NOBODY = 65534
+
+
+class VirtualTime:
+    """A clock that only pauses move, and the stop that pauses: hours of waiting take no time.
+
+    Args:
+        at_pause: what happens during the pause of that number, from 1.
+        stop_at: the pause during which the wait is told to stop.
+    """
+
+    def __init__(self, at_pause: dict[int, Callable[[], object]] | None = None, stop_at: int = 0) -> None:
+        self.now = 5000.0
+        self.pauses: list[float] = []
+        self._at_pause = at_pause or {}
+        self._stop_at = stop_at
+
+    def clock(self) -> float:
+        """Now, in seconds."""
+        return self.now
+
+    def wait(self, timeout: float) -> bool:
+        """Let ``timeout`` seconds pass; True when told to stop."""
+        self.pauses.append(timeout)
+        self.now += timeout
+        self._at_pause.get(len(self.pauses), lambda: None)()
+        return len(self.pauses) == self._stop_at
+
+    def request(self, uri: str, **options: float | str) -> Request:
+        """A request that is made now."""
+        return Request(spec=WatchSpec.from_mapping({"uri": uri, **options}), requested_monotonic=self.now)
+
+
+class Diary(list[Event]):
+    """Keeps all events of a wait."""
+
+    def of(self, *kinds: type[Event]) -> list[Event]:
+        """Those of some kinds."""
+        return [event for event in self if isinstance(event, kinds)]
+
+
+def highest(low: float, high: float) -> float:
+    """In place of a random number between two others: the greatest."""
+    return high
+
+
+def takes_requests(server: MinioServer) -> None:
+    """Wait until the server, which says that it is ready a little before it is, no longer answers 503.
+
+    With the 503 it asks clients to come back after a minute, and minio-py, as tests use it, does that.
+    """
+    eventually(lambda: get(server.endpoint)[0] != HTTPStatus.SERVICE_UNAVAILABLE, "MinIO takes requests")
+
+
+def listing(directory: Path) -> list[str]:
+    """The names in ``directory``, hidden ones too."""
+    return sorted(os.listdir(directory))
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Access rights count for root, too: as another user for as long."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def metrics_url(watcher: Watcher) -> str:
+    """Where a watcher that was given port 0 serves its metrics."""
+    process = psutil.Process(watcher.process.pid)
+
+    def ports() -> list[int]:
+        return [c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+
+    eventually(lambda: bool(ports()), "the watcher serves metrics")
+    return f"http://127.0.0.1:{ports()[0]}"
+
+
+def get(url: str) -> tuple[int, str]:
+    """Status and body of a page."""
+    answer = urllib3.request("GET", url, retries=False, timeout=30)
+    return answer.status, answer.data.decode()
+
+
+def samples(url: str) -> dict[str, float]:
+    """The metrics that are served: name with labels, and value."""
+    status, body = get(f"{url}/metrics")
+    assert status == 200
+    lines = [line for line in body.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}

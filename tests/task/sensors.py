@@ -1,0 +1,44 @@
+"""A user's module, which the tests load again in other processes, as Flyte does in the pod."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from flytekit import task, workflow
+from objectstore_sensor import WaitForObjectStoreFile, metadata
+
+
+def port_for_metrics() -> int:
+    """A free port below the range that the kernel gives to clients and to port 0: nobody else takes it meanwhile."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise OSError("no free port")
+
+
+def team_sensor() -> WaitForObjectStoreFile:
+    """A factory: what a team's sensors have in common."""
+    return WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=None)
+
+
+sensor = WaitForObjectStoreFile(metadata=metadata(timeout="1H", retries=10), run_as_user=1000)
+named = WaitForObjectStoreFile(name="wait-for-test-orders", credentials_secret="minio")
+made = team_sensor()
+
+# The pods of test_in_pod.py.
+metered = WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=port_for_metrics())
+impatient = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=None)
+guarded = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=2, metrics_port=port_for_metrics())
+
+
+@task
+def do_next(path: str) -> int:
+    return len(path)
+
+
+@workflow
+def wait_and_run(path: str) -> int:
+    path = sensor(path=path)
+    return do_next(path=path)
