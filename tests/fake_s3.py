@@ -105,6 +105,11 @@ class FakeS3:
             "FLYTE_AWS_SECRET_ACCESS_KEY": "fake-secret-key-77d1",
         }
 
+    def answer_with(self, *answers: Answer) -> None:
+        """From now on, give these answers in turn."""
+        with self._lock:
+            self._answers = (*[answers[0]] * len(self.requests), *answers)
+
     def next_answer(self, request: Received) -> Answer:
         """Record ``request`` and say what to answer."""
         with self._lock:

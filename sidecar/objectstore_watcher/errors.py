@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
 
 
 class Action(str, Enum):
@@ -197,7 +196,7 @@ class WaitError(Exception):
         cure: what to do about it.
     """
 
-    KIND: ClassVar = "internal"
+    KIND = "internal"
 
     def __init__(self, subject: str, detail: str = "", *, cure: str = "", kind: str = "") -> None:
         self.kind = KINDS[kind or self.KIND]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 from objectstore_watcher.errors import MarkerError
+
+TYPE_CHECKING = False  # as in the contract
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MODE = 0o644  # the two containers often run as different users: each must read the other's files
 
@@ -48,6 +51,14 @@ def load(directory: Path, name: str, limit: int) -> bytes | None:
     if len(data) > limit:
         raise MarkerError(str(directory / name), f"is longer than {limit} bytes", cure="find out who else writes there")
     return data
+
+
+def names(directory: Path) -> list[str]:
+    """What is in ``directory``; nothing where it cannot be read."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def touch(directory: Path, name: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from objectstore_watcher.errors import InvalidArgument
 
@@ -39,7 +38,7 @@ class FileLocation:
     """A file on this machine."""
 
     uri: str
-    path: Path
+    path: str
 
 
 Location = ObjectLocation | FileLocation
@@ -56,7 +55,7 @@ def parse(uri: str) -> Location:
     _check_text(uri)
     scheme = _SCHEME.match(uri)
     if scheme is None:
-        return FileLocation(uri, Path(uri))
+        return FileLocation(uri, uri)
     if typo := scheme.group(2):
         raise _invalid(uri, f"there is no // after {typo}:", f"write {_EXAMPLES[typo.lower()]}")
     name, rest = scheme.group(1).lower(), uri[scheme.end() :]
@@ -94,7 +93,7 @@ def _check_text(uri: str) -> None:
 def _parse_file(uri: str, rest: str) -> FileLocation:
     if not rest.startswith("/"):
         raise _invalid(uri, "a file:// URI names a path on this machine, not a host", "write file:///absolute/path")
-    return FileLocation(uri, Path(rest))
+    return FileLocation(uri, rest)
 
 
 def _parse_s3(uri: str, rest: str) -> ObjectLocation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from objectstore_watcher.contract import (
     HEARTBEATS_MISSED,
@@ -13,11 +12,16 @@ from objectstore_watcher.contract import (
     Ready,
     Request,
     WatchSpec,
+    answered,
     last_heartbeat,
     terminal,
     write,
 )
 from objectstore_watcher.errors import WatcherDied
+
+TYPE_CHECKING = False  # as in the contract
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHECK_INTERVAL = 0.02
 """Seconds between two looks at the directory: 10 ms of delay at the median for 1 to 2 % of a core."""
@@ -63,6 +67,8 @@ def wait(directory: Path, heartbeat_interval: float, *, sleep: Callable[[float],
 
 
 def _answer(directory: Path) -> Ready | None:
+    if not answered(directory):
+        return None
     answer = terminal(directory)
     if isinstance(answer, Failed):
         raise answer.error()

@@ -91,9 +91,8 @@ def test_the_rendered_sensor_pod_is_what_the_code_makes() -> None:
 def test_no_file_of_the_project_names_a_registry_host() -> None:
     """Images are named without a host: which registry serves them is the cluster's business."""
     hosts = re.compile(r"\b(?:[a-z0-9-]+\.)*(?:docker\.io|quay\.io|ghcr\.io|gcr\.io|k8s\.io/pause)\b")
-    tracked = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
+    told = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tracked = told.splitlines()
     for path in (ROOT / name for name in tracked if name != "uv.lock"):
         if path != Path(__file__) and path.is_file():
             assert not hosts.search(path.read_text(errors="ignore")), path

@@ -147,6 +147,7 @@ BAD = [
     (["s3://bucket"], "path 's3://bucket': there is no key; write s3://bucket/key"),
     (["gs://bucket/key"], "path 'gs://bucket/key': the scheme gs:// is not known; use s3://bucket/key, "),
     (["s3:/typo"], "path 's3:/typo': there is no // after s3:; write s3://bucket/key"),
+    (["s3://bucket/\udcff"], r"path 's3://bucket/\udcff': the path is not valid Unicode; use text that can be encoded"),
     ([URI, "--poll-interval=-1"], "--poll-interval (poll_interval): '-1' is not a duration; use seconds or text"),
     ([URI, "--poll-interval", "-1"], "--poll-interval (poll_interval): '-1' is not a duration; use seconds or text"),
     ([URI, "--poll-interval=0"], "--poll-interval (poll_interval): '0' is out of range; use a duration above zero"),

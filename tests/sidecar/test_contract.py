@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -283,5 +284,7 @@ MOMENTS: list[Callable[[], str]] = [contract.now_iso, lambda: Failed.of(URI, Wai
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_times_are_utc_to_the_millisecond(moment: Callable[[], str]) -> None:
-    parsed = time.strptime(moment(), "%Y-%m-%dT%H:%M:%S." + moment()[20:23] + "Z")
-    assert abs(time.mktime(parsed) - time.mktime(time.gmtime())) < 60
+    text = moment()
+    assert len(text) == len("2026-06-01T12:00:00.000Z")
+    parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    assert abs(time.time() - parsed.timestamp()) < 60

@@ -80,11 +80,12 @@ def test_a_wait_that_fails_ends_in_phase_failed() -> None:
 
 
 def test_a_wait_that_fails_before_it_begins_is_not_taken_for_a_long_one() -> None:
+    begun = time.monotonic()
     metrics = Metrics()
     metrics.observe(GaveUp(StoreError("s3://bucket/key")))
     duration = value(metrics.registry, "wait_duration_seconds_sum", outcome="failed")
     assert duration is not None
-    assert duration < 60 < time.monotonic()
+    assert duration <= time.monotonic() - begun
 
 
 def test_since_when_and_until_when_is_told_in_unix_time() -> None:

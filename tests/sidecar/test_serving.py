@@ -87,6 +87,10 @@ def test_clients_that_hang_do_not_keep_others_waiting() -> None:
         for client in hanging:
             client.sendall(b"GET /metrics HTT")
         assert get(url + "/metrics")[0] == 200
+        for client in hanging:
+            client.setblocking(False)
+            with pytest.raises(BlockingIOError):  # not even dropped yet
+                client.recv(1)
     finally:
         for client in hanging:
             client.close()

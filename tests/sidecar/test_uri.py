@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from objectstore_watcher.errors import InvalidArgument
@@ -43,7 +41,7 @@ def test_slashes_and_length_up_to_the_limit_are_part_of_the_key(key: str) -> Non
     ],
 )
 def test_files_are_named_by_plain_paths_and_file_uris_as_they_are(uri: str, path: str) -> None:
-    assert parse(uri) == FileLocation(uri, Path(path))
+    assert parse(uri) == FileLocation(uri, path)
 
 
 @pytest.mark.parametrize(

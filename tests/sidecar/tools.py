@@ -110,3 +110,11 @@ def samples(url: str) -> dict[str, float]:
     assert status == 200
     lines = [line for line in body.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def phase(url: str) -> str:
+    """The phase that the metrics show."""
+    [name] = [
+        name for name, value in samples(url).items() if name.startswith("objectstore_watcher_phase{") and value == 1
+    ]
+    return name.split('"')[1]

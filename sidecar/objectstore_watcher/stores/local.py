@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import Found, OnRequest
@@ -22,7 +23,7 @@ class LocalStore:
         Raises:
             StoreError: it is a directory, or the file system refuses to say.
         """
-        path = self._location.path
+        path = Path(self._location.path)
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
