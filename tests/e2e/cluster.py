@@ -63,11 +63,17 @@ class Cluster:
         self.api: CoreV1Api = client.CoreV1Api(config.new_client_from_config(kubeconfig))
         self.minio = Minio("127.0.0.1:30900", *ROOT_CREDENTIALS, secure=False, region="us-east-1")
 
-    def kubectl(self, *args: str) -> str:
+    def apply(self, namespace: str, manifest: Mapping[str, Any]) -> None:
+        """Create an object of any kind."""
+        self.kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=json.dumps(manifest))
+
+    def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """What kubectl prints."""
         path = self._shell_path()
         command = ["kubectl", f"--kubeconfig={self._kubeconfig}", *args]
-        done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env={**os.environ, "PATH": path}, input=stdin, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 

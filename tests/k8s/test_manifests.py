@@ -74,7 +74,7 @@ def rendered() -> dict[str, Any]:
 
 
 HEADER = """\
-# The pod that Flyte makes of the sensor "later" in examples/three_sensors.py; its variables come from the Secret "flyte".
+# The pod that Flyte makes of the sensor "later" in examples/three_sensors.py. Its variables are in the Secret "flyte".
 # Written by `make docs`; a test compares it with the code.
 """
 

@@ -159,10 +159,10 @@ BAD = [
 
 @pytest.mark.parametrize(("args", "message"), BAD, ids=[message for _, message in BAD])
 def test_a_bad_argument_is_one_line_and_exit_code_2_and_nothing_is_written(
-    start: Start, marker_directory: Path, args: list[str], message: str
+    marker_directory: Path, args: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, told = start("--dir", marker_directory, *args).end()
-    assert code == Exit.USAGE
+    assert cli.run(["--dir", str(marker_directory), *args]) == Exit.USAGE
+    told = capsys.readouterr().err
     assert told.startswith(f"objectstore-watcher: error: {message}")
     assert told.count("\n") == 1
     assert listing(marker_directory) == []

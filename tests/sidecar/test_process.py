@@ -37,17 +37,18 @@ def test_a_watcher_that_idles_ends(start: Start, marker_directory: Path, by: sig
     assert end(watcher, by) == code
 
 
-@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("interval", ["0.01", "3600"])
-def test_a_watcher_that_polls_or_pauses_ends(start: Start, by: signal.Signals, code: int, interval: str) -> None:
+@pytest.mark.parametrize(
+    ("interval", "by", "code"),
+    [("0.01", signal.SIGTERM, 143), ("3600", signal.SIGTERM, 143), ("3600", signal.SIGINT, 130)],
+)
+def test_a_watcher_that_polls_or_pauses_ends(start: Start, interval: str, by: signal.Signals, code: int) -> None:
     with FakeS3(ABSENT) as server:
         watcher = start("s3://bucket/key", "--poll-interval", interval, **server.env())
         eventually(lambda: len(server.requests) >= (5 if interval == "0.01" else 1), "the watcher polls")
         assert end(watcher, by) == code
 
 
-@pytest.mark.parametrize("hole", [SILENT, DRIP], ids=["silent", "drip"])
-@pytest.mark.parametrize("as_sidecar", [False, True])
+@pytest.mark.parametrize(("hole", "as_sidecar"), [(SILENT, False), (SILENT, True), (DRIP, True)])
 def test_a_watcher_that_is_blocked_in_a_black_hole_ends(
     start: Start, marker_directory: Path, hole: Answer, as_sidecar: bool
 ) -> None:

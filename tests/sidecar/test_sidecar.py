@@ -114,7 +114,7 @@ def test_a_plain_pod_asks_by_flags(start: Start, marker_directory: Path, tmp_pat
     assert request.spec == WatchSpec(uri=str(tmp_path / "file"), timeout=300)
 
 
-@pytest.mark.parametrize("key", ["a b?c#d%41{{.inputs.path}}\n☃", hostile.SECRET_VARIABLE, hostile.LONGEST])
+@pytest.mark.parametrize("key", ["a b?c#d%41{{.inputs.path}}\n☃", hostile.SECRET_VARIABLE])
 def test_what_main_asks_is_what_is_waited_for_byte_for_byte(
     start: Start, marker_directory: Path, minio: MinioServer, bucket: str, key: str
 ) -> None:
@@ -277,7 +277,6 @@ def test_a_directory_of_another_wait_is_refused_and_left_as_it_is(
     [
         ('{"version": 1, "spec": {"uri": "gs://b/k"}}', "invalid_argument", "the scheme gs:// is not known"),
         ('{"version": 1, "spec": {"uri": "/a", "timeout": "5m"}}', "invalid_argument", "'timeout' is '5m'"),
-        ('{"version": 1, "spec": {"uri": "/a", "colour": 1}}', "invalid_argument", "unknown field 'colour'"),
         ('{"version": 1, "spec": {"uri": "s3://b-1/k", "ca_file": "/no"}}', "invalid_argument", "cannot be read"),
         ('{"version": 2, "spec": {"uri": "/a"}}', "marker_unwritable", "version 2, not 1"),
         ("s3://bucket/key", "marker_unwritable", "is not what this version writes"),
@@ -303,9 +302,7 @@ def test_a_bad_request_is_answered_with_failed_and_logged(
 # The heartbeat
 
 
-@pytest.mark.parametrize(
-    "answer", [ABSENT, Answer(503), SILENT, DRIP, found()], ids=["absent", "503", "hole", "drip", "ok"]
-)
+@pytest.mark.parametrize("answer", [Answer(503), SILENT, found()], ids=["error", "silence", "success"])
 def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory: Path, answer: Answer) -> None:
     with FakeS3(answer) as server:
         start("--dir", marker_directory, URI, "--heartbeat-interval=0.1", "--request-timeout=1h", **server.env())
