@@ -1,5 +1,4 @@
 # Everything sets itself up: what is downloaded or built is kept in a cache outside the checkout.
-include versions.env
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
 

@@ -11,8 +11,7 @@ from demo.local import say, title
 from examples import three_sensors
 from tests import flyte_backend
 from tests.e2e import cluster as clusters
-from tests.e2e.cluster import WATCHER, Cluster
-from tests.e2e.workflows import IMAGE
+from tests.e2e.cluster import EXAMPLE_IMAGE, WATCHER, Cluster
 from tests.flyte_backend import Execution
 from tests.servers import eventually
 
@@ -35,9 +34,10 @@ def main() -> None:
     put(cluster, "there")
     for name, sensor in SENSORS.items():
         execution = execution_of(name)
-        flyte_backend.put_inputs(cluster.minio, execution, sensor, path=f"s3://data/{key(name)}")
-        cluster.api.create_namespaced_pod(NAMESPACE, flyte_backend.pod(sensor, IMAGE, execution))
-        say(f"{name}: waits for s3://data/{key(name)}")
+        path = f"s3://data/{key(name)}"
+        flyte_backend.put_inputs(cluster.minio, execution, sensor, path=path)
+        cluster.api.create_namespaced_pod(NAMESPACE, flyte_backend.pod(sensor, EXAMPLE_IMAGE, execution, path=path))
+        say(f"{name}: waits for {path}")
     cluster.waiting(NAMESPACE, "later")
     cluster.waiting(NAMESPACE, "never")
     eventually(lambda: len(cluster.query(QUERIES["looks"])) >= len(SENSORS) - 1, "Prometheus scrapes", timeout=60)
@@ -108,11 +108,7 @@ def show_markers(cluster: Cluster, name: str) -> None:
     """What main and the watcher have told each other so far."""
     look = 'cd "$OBJECTSTORE_WATCHER_DIR"; for file in *; do echo "$file: $(tr -d "\n" <$file)"; done'
     title(f"The marker directory of {name!r}")
-    say(
-        cluster.kubectl(
-            "exec", f"--namespace={NAMESPACE}", name, "--container=primary", "--", "sh", "-c", look
-        ).rstrip()
-    )
+    say(cluster.shell(NAMESPACE, name, "primary", look).rstrip())
 
 
 def tell_end(cluster: Cluster, name: str, phase: str) -> None:

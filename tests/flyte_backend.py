@@ -27,6 +27,9 @@ from minio.error import S3Error
 DEFAULT_RESOURCES = {"cpu": "100m", "memory": "300Mi"}
 """The platform's defaults as seen on a real Flyte 1.16."""
 
+SECRET_KEYS = ("FLYTE_AWS_ENDPOINT", "FLYTE_AWS_ACCESS_KEY_ID", "FLYTE_AWS_SECRET_ACCESS_KEY")
+"""The platform's variables that a platform keeps in a Secret."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
@@ -35,8 +38,8 @@ class Execution:
     Attributes:
         name: names the pod and the folder of its data.
         bucket: Flyte's own bucket, for inputs.pb, outputs.pb and error.pb.
-        platform_env: the platform's default environment, which every container gets.
-        platform_secret: name of a Secret from which every container gets variables; empty: none.
+        platform_env: the platform's default environment, which every container gets as plain values.
+        platform_secret: name of a Secret from which every container gets `SECRET_KEYS`; empty: none.
         namespace: where the pod runs.
         attempt: counts from 0.
     """
@@ -67,12 +70,16 @@ class Execution:
         }
 
 
-def pod(task: PythonTask, image: str, execution: Execution) -> dict[str, Any]:
-    """The pod that Flyte would create for ``task``, as a manifest."""
+def pod(task: PythonTask, image: str, execution: Execution, **inputs: object) -> dict[str, Any]:
+    """The pod that Flyte would create for ``task``, as a manifest.
+
+    The inputs matter only to a task whose args name them, which a sensor's must not.
+    """
     template = serialized_pod(task, image)
     spec = deepcopy(template.pod_spec)
+    variables = {**execution.template_variables(), **{f"inputs.{name}": str(value) for name, value in inputs.items()}}
     for container in [*spec.get("initContainers", []), *spec["containers"]]:
-        fill_in_args(container, execution.template_variables())
+        fill_in_args(container, variables)
         append_env(container, execution)
         default_resources(container)
     spec["restartPolicy"] = "Never"  # an attempt that failed is Flyte's to repeat, not the kubelet's
@@ -102,17 +109,24 @@ def serialized_pod(task: PythonTask, image: str) -> Any:  # noqa: ANN401
 
 
 def fill_in_args(container: dict[str, Any], variables: Mapping[str, str]) -> None:
-    """Replace ``{{.name}}`` in command and args, of init containers too; nowhere else, and not again in the result."""
+    """Replace ``{{.name}}`` and ``{{.inputs.name}}`` in command and args, of init containers too.
+
+    The value is put in as raw text, which the kubelet then expands again: ``$(NAME)`` in an input would become a
+    variable's value. Nothing else of the container is touched, and no value is filled in a second time.
+    """
     for part in ("command", "args"):
         container[part] = [_filled(text, variables) for text in container.get(part) or []]
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:
-    return re.sub(r"\{\{\s*\.(\w+)\s*\}\}", lambda found: variables.get(found.group(1), found.group(0)), text)
+    return re.sub(r"\{\{\s*\.([\w.]+)\s*\}\}", lambda found: variables.get(found.group(1), found.group(0)), text)
 
 
 def append_env(container: dict[str, Any], execution: Execution) -> None:
-    """Append Flyte's own variables and the platform's; on duplicates Kubernetes takes the last, so these win."""
+    """Append Flyte's own variables and the platform's; on duplicates Kubernetes takes the last, so these win.
+
+    Those of the Secret are entries of ``env``, too: what comes by ``envFrom`` would lose to the task's own.
+    """
     told = {
         "FLYTE_INTERNAL_EXECUTION_ID": execution.name,
         "FLYTE_INTERNAL_EXECUTION_PROJECT": "demo",
@@ -120,9 +134,13 @@ def append_env(container: dict[str, Any], execution: Execution) -> None:
         "FLYTE_ATTEMPT_NUMBER": str(execution.attempt),
         **execution.platform_env,
     }
-    container["env"] = [*container.get("env", []), *({"name": n, "value": v} for n, v in told.items())]
-    if execution.platform_secret:
-        container["envFrom"] = [*container.get("envFrom", []), {"secretRef": {"name": execution.platform_secret}}]
+    plain = [{"name": name, "value": value} for name, value in told.items()]
+    container["env"] = [*container.get("env", []), *plain, *_from_secret(execution.platform_secret)]
+
+
+def _from_secret(secret: str) -> list[dict[str, Any]]:
+    keys = SECRET_KEYS if secret else ()
+    return [{"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for key in keys]
 
 
 def default_resources(container: dict[str, Any]) -> None:
@@ -147,8 +165,14 @@ def execution_labels(task: PythonTask, execution: Execution) -> dict[str, str]:
         "execution-id": execution.name,
         "project": "demo",
         "domain": "development",
-        "task-name": re.sub(r"[^a-z0-9]+", "-", task.name.lower()).strip("-")[-63:],
+        "task-name": _label(task.name),
+        # A task that is launched alone gets a workflow made for it, of this name.
+        "workflow-name": _label(f".flytegen.{task.name}"),
     }
+
+
+def _label(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[-63:].strip("-")
 
 
 def put_inputs(client: Minio, execution: Execution, task: PythonTask, **inputs: object) -> None:
@@ -162,7 +186,7 @@ def put_inputs(client: Minio, execution: Execution, task: PythonTask, **inputs: 
 
 def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:
     """The values of outputs.pb, or None where the attempt wrote none."""
-    data = _get(client, execution, "outputs.pb")
+    data = written(client, execution, "outputs.pb")
     if data is None:
         return None
     literals = LiteralMap.from_flyte_idl(literals_pb2.LiteralMap.FromString(data)).literals
@@ -171,11 +195,12 @@ def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:
 
 def error(client: Minio, execution: Execution) -> Any | None:  # noqa: ANN401  # a protobuf ContainerError
     """The error of error.pb, or None where the attempt wrote none."""
-    data = _get(client, execution, "error.pb")
+    data = written(client, execution, "error.pb")
     return None if data is None else errors_pb2.ErrorDocument.FromString(data).error
 
 
-def _get(client: Minio, execution: Execution, name: str) -> bytes | None:
+def written(client: Minio, execution: Execution, name: str) -> bytes | None:
+    """The bytes of a file that the attempt wrote for Flyte, or None."""
     try:
         answer = client.get_object(execution.bucket, f"{execution.folder}/{execution.attempt}/{name}")
     except S3Error as failure:
@@ -187,7 +212,7 @@ def _get(client: Minio, execution: Execution, name: str) -> bytes | None:
 
 
 def environment(container: Mapping[str, Any]) -> dict[str, str]:
-    """A container's variables as its process sees them: the last of duplicates."""
+    """A container's variables with plain values, as its process sees them: the last of duplicates."""
     return {entry["name"]: entry["value"] for entry in _plain(container.get("env", []))}
 
 

@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from objectstore_watcher import process
-from objectstore_watcher.contract import ENV_PREFIX, Request, WatchSpec, flag, options, variable
+from objectstore_watcher.contract import (
+    ENV_PREFIX,
+    Request,
+    WatchSpec,
+    default_poll_interval,
+    flag,
+    options,
+    title,
+    variable,
+)
+from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -85,7 +95,7 @@ class Settings:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with one of `Exit`."""
-    process.block()  # first of all: a signal that comes during the imports below is kept
+    process.block()  # as __main__ did; for callers that did not come through it
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stderr.flush()
@@ -127,6 +137,8 @@ def parse(argv: Sequence[str]) -> Settings:
 
 def _spec(values: dict[str, Any], flags: dict[str, Any], is_sidecar: bool) -> WatchSpec | None:
     if "uri" in values:
+        if "timeout" in values and "poll_interval" not in values:
+            values["poll_interval"] = default_poll_interval(seconds(values["timeout"], title("timeout")))
         return WatchSpec(**values)
     if not is_sidecar:
         raise InvalidArgument("PATH", "no path to wait for is given", cure="try objectstore-watcher s3://bucket/key")
@@ -209,7 +221,11 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
     from objectstore_watcher.sidecar import Sidecar
 
     sidecar = Sidecar(directory, settings.spec, observe, stop)
-    _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)  # before the first heartbeat: it may fail
+    try:
+        _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)
+    except InvalidArgument as error:
+        sidecar.refuse(error)
+        raise
     sidecar.check()
     if sidecar.answer:
         metrics.enter(sidecar.answer.NAME)

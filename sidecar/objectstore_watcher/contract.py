@@ -55,7 +55,11 @@ DEFAULT_REQUEST_TIMEOUT = 10.0
 """Seconds that one request may take to connect, and then between two parts of the answer."""
 
 DEFAULT_HEARTBEAT_INTERVAL = 10.0
-"""Seconds between two heartbeats. Three of them outlast the kubelet's first two restarts (0 s and 10 s back-off)."""
+"""Seconds between two heartbeats. Three of them outlast the first two restarts of a watcher:
+the kubelet waits 0 s, then 10 s. With shorter ones, the second restart is taken for death."""
+
+SHORTEST_HEARTBEAT_INTERVAL = 0.5
+"""Seconds: a watcher that is throttled on a busy node needs as long to come round."""
 
 HEARTBEATS_MISSED = 3
 """So many heartbeats may stay out before main gives the watcher up: one late on a busy node is no death."""
@@ -122,10 +126,17 @@ class WatchSpec:
             InvalidArgument: a field cannot be right; the message names its flag.
         """
         uris.parse(self.uri)
+        for name in ("endpoint", "region", "ca_file"):
+            if not isinstance(getattr(self, name), str):
+                raise InvalidArgument(title(name), f"is a {type(getattr(self, name)).__name__}", cure="give a string")
         for name in self.DURATIONS:
             object.__setattr__(self, name, seconds(getattr(self, name), title(name)))
-        if self.poll_interval == DEFAULT_POLL_INTERVAL:
-            object.__setattr__(self, "poll_interval", min(self.poll_interval, self.timeout))
+        if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
+            raise InvalidArgument(
+                title("heartbeat_interval"),
+                f"{self.heartbeat_interval:g} s is too short",
+                cure=f"use {SHORTEST_HEARTBEAT_INTERVAL:g} s or more: a busy node takes as long to run the watcher",
+            )
         if self.timeout < self.poll_interval:
             raise InvalidArgument(
                 title("timeout"),
@@ -136,7 +147,7 @@ class WatchSpec:
             uris.parse_endpoint(self.endpoint, title("endpoint"))
 
     def to_args(self) -> list[str]:
-        """The command line that asks for this, defaults left out; ``from_args`` of the command line undoes it."""
+        """The command line that asks for this, defaults left out; the command line reads it back to an equal spec."""
         told = [(f.name, getattr(self, f.name)) for f in options() if getattr(self, f.name) != f.default]
         return [f"{flag(name)}={_text(value)}" for name, value in told] + ["--", self.uri]
 
@@ -174,6 +185,11 @@ def flag(name: str) -> str:
 def title(name: str) -> str:
     """How errors call the field ``name``: as the command line and as Python know it."""
     return f"{flag(name)} ({name})"
+
+
+def default_poll_interval(timeout: float) -> float:
+    """The poll interval in seconds where none was asked for: never longer than the timeout."""
+    return min(DEFAULT_POLL_INTERVAL, timeout)
 
 
 def variable(name: str) -> str:
@@ -329,10 +345,8 @@ def write(directory: Path, content: File) -> None:
         FileExistsError: it is there already; for ``ready`` and ``failed``: one of them is.
         MarkerError: the directory is missing, read-only or full; nothing is left behind.
     """
-    if not isinstance(content, Request) and terminal(directory):
-        raise FileExistsError(f"{str(directory)!r} holds an answer")
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
-    markers.publish(directory, content.NAME, data)
+    markers.publish(directory, content.NAME, data, () if isinstance(content, Request) else (Ready.NAME, Failed.NAME))
 
 
 def read(directory: Path, kind: type[F]) -> F | None:
@@ -361,7 +375,7 @@ def read(directory: Path, kind: type[F]) -> F | None:
 
 
 def answered(directory: Path) -> bool:
-    """Whether a terminal marker is there. One system call, no exception: main asks fifty times a second."""
+    """Whether a terminal marker is there, without opening one: main asks fifty times a second."""
     return not {Ready.NAME, Failed.NAME}.isdisjoint(markers.names(directory))
 
 

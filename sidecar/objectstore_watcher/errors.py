@@ -13,7 +13,6 @@ from enum import Enum
 class Action(str, Enum):
     """What the watcher does when it meets a kind of error."""
 
-    WAIT = "wait"  # the object may still come: look again after the poll interval
     BACK_OFF = "back off"  # the server may recover: look again after an exponential pause
     FAIL = "fail"  # waiting cannot help: end with the marker ``failed``
 
@@ -60,6 +59,13 @@ _ROWS = (
         "no credentials were found",
         "set FLYTE_AWS_*, AWS_* or MINIO_* in the watcher's environment from a Secret, mount an AWS credentials file,"
         " or give the pod an IAM role",
+    ),
+    Kind(
+        "credentials_unavailable",
+        Action.BACK_OFF,
+        True,
+        "the service that gives the credentials does not answer",
+        "check the network policy to STS or the metadata service",
     ),
     Kind(
         "credentials_invalid",
@@ -115,8 +121,8 @@ _ROWS = (
         "throttled",
         Action.BACK_OFF,
         True,
-        "the server asks for fewer requests",
-        "raise --poll-interval (poll_interval=) or spread the keys over more prefixes",
+        "the server asks for fewer requests, or is overloaded (429, 503)",
+        "raise --poll-interval (poll_interval=), spread the keys over more prefixes, or see why the server is busy",
     ),
     Kind(
         "server_error",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from objectstore_watcher.errors import one_line
-from objectstore_watcher.watch import Event, Pausing, Polled, Started
+from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -36,6 +36,9 @@ class LiveLine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._status:
             self._status.stop()
 
@@ -49,6 +52,8 @@ class LiveLine:
                 self._polls, self._error = self._polls + 1, error.detail if error else ""
             case Pausing(seconds):
                 self._next = time.monotonic() + seconds
+            case Succeeded() | GaveUp():
+                self._stop()
 
     def __rich__(self) -> Text:
         from rich.text import Text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from objectstore_watcher.errors import MarkerError
 
@@ -14,18 +16,29 @@ if TYPE_CHECKING:
 _MODE = 0o644  # the two containers often run as different users: each must read the other's files
 
 
-def publish(directory: Path, name: str, data: bytes) -> None:
+def publish(directory: Path, name: str, data: bytes, unless: Sequence[str] = ()) -> None:
     """Make ``name`` appear in ``directory`` with all of ``data``, once.
 
+    Args:
+        directory: where.
+        name: the file.
+        data: what it holds.
+        unless: names that must not be there either.
+
     Raises:
-        FileExistsError: it is there already, and stays as it is.
+        FileExistsError: it, or one of ``unless``, is there already, and stays as it is.
         MarkerError: the directory is missing, read-only or full; nothing is left behind.
     """
-    temporary = directory / f".{name}.{os.getpid()}.tmp"
+    # Never one that is there: it may be the file itself, linked by a process that then died.
+    temporary = directory / f".{name}.{os.urandom(8).hex()}.tmp"
     try:
         _write_synced(temporary, data)
-        os.link(temporary, directory / name)  # as atomic as rename, but refuses to replace
-        _sync(directory)
+        with _locked(directory) as descriptor:
+            if not set(unless).isdisjoint(os.listdir(descriptor)):
+                raise FileExistsError(f"{str(directory)!r} holds one of {unless}")
+            os.link(temporary, directory / name)  # as atomic as rename, but refuses to replace
+            with suppress(OSError):  # makes the name itself survive a crash of the node; some file systems cannot
+                os.fsync(descriptor)
     except FileExistsError:
         raise
     except OSError as error:
@@ -86,7 +99,7 @@ def modified(directory: Path, name: str) -> int:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
     with open(descriptor, "wb") as file:
         os.fchmod(descriptor, _MODE)  # whatever the umask
         file.write(data)
@@ -94,12 +107,13 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
 
 
-def _sync(directory: Path) -> None:
-    """Make the new name itself survive a crash of the node; some file systems cannot."""
+@contextmanager
+def _locked(directory: Path) -> Iterator[int]:
+    """The directory's descriptor, while no other process publishes in it."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):
-            os.fsync(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 
@@ -30,20 +27,19 @@ def hear(timeout: float) -> int | None:
     return heard.si_signo if heard else None
 
 
-class Worker(threading.Thread, Generic[T]):
+class Worker(threading.Thread):
     """Runs ``work`` in a daemon thread, which the end of the process does not wait for."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], object]) -> None:
         super().__init__(name="watch", daemon=True)
         self._work = work
-        self.result: T | None = None
         self.error: BaseException | None = None
         self.ended = False
 
     def run(self) -> None:
         """Do the work, then tell the main thread."""
         try:
-            self.result = self._work()
+            self._work()
         except BaseException as error:
             self.error = error
         finally:

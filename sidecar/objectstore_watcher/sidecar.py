@@ -10,7 +10,7 @@ from pathlib import Path
 
 from objectstore_watcher import contract, stores
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
-from objectstore_watcher.errors import InvalidArgument, WaitError
+from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
 from objectstore_watcher.watch import Event, GaveUp, Observer, Pausing, Stopped, watch
@@ -61,6 +61,11 @@ class Sidecar:
                 cure="use an empty directory for each wait",
             )
 
+    def refuse(self, error: WaitError) -> None:
+        """Tell main why there will be no wait, where that can be told."""
+        with suppress(FileExistsError, MarkerError):
+            contract.write(self._directory, Failed.of(self._spec.uri if self._spec else "", error))
+
     def _asked_before(self) -> str:
         """The path that an answer or a request in the directory is for; empty where there is none."""
         if self.answer:
@@ -105,6 +110,7 @@ class Sidecar:
         if self._spec:
             self._ask_myself(self._spec)
         else:
+            log(logging.INFO, f"waiting for main's request in {self._directory}")
             stores.preload()  # main takes seconds to come up
         while not (request := contract.read(self._directory, Request)):
             self._due = time.monotonic()
@@ -134,7 +140,7 @@ class Sidecar:
         """Whether the request has come."""
         return self.request is not None or self.answer is not None
 
-    def keep_alive(self, worker: Worker[None]) -> int:
+    def keep_alive(self, worker: Worker) -> int:
         """Refresh the heartbeat until told to stop; returns the signal that told.
 
         Raises:

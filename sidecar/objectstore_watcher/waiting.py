@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from objectstore_watcher.contract import (
     HEARTBEATS_MISSED,
@@ -14,10 +13,11 @@ from objectstore_watcher.contract import (
     WatchSpec,
     answered,
     last_heartbeat,
+    read,
     terminal,
     write,
 )
-from objectstore_watcher.errors import WatcherDied
+from objectstore_watcher.errors import MarkerError, WatcherDied
 
 TYPE_CHECKING = False  # as in the contract
 if TYPE_CHECKING:
@@ -31,10 +31,16 @@ def ask(directory: Path, spec: WatchSpec) -> None:
     """Write the request, unless this pod's main wrote it before it was restarted.
 
     Raises:
-        MarkerError: the directory is missing, read-only or full.
+        MarkerError: the directory is missing, read-only or full, or holds another request.
     """
-    with suppress(FileExistsError):
+    try:
         write(directory, Request(spec=spec))
+    except FileExistsError:
+        before = read(directory, Request)
+        if before is None or before.spec != spec:
+            raise MarkerError(
+                str(directory), "holds another request", cure="use an empty directory for each wait"
+            ) from None
 
 
 def wait(directory: Path, heartbeat_interval: float, *, sleep: Callable[[float], None] = time.sleep) -> Ready:

@@ -171,7 +171,7 @@ class _Wait:
     def _look(self, store: Store) -> Found | None:
         self._polls += 1
         try:
-            found = store.look()
+            found = store.look(self._request.deadline - self._clock())
         except StoreError as error:
             self._observe(Polled(error))
             raise
@@ -200,8 +200,10 @@ class _Wait:
 
     def _too_late(self, error: StoreError | None) -> WaitError:
         spec = self._request.spec
-        last = f"; the last of {self._polls} looks failed: {error.detail}" if error else f" in {self._polls} looks"
-        return DeadlineExceeded(spec.uri, f"the object did not appear within {spec.timeout:g} s{last}")
+        told = f"the object did not appear within {spec.timeout:g} s in {self._polls} looks"
+        if error is None:
+            return DeadlineExceeded(spec.uri, told)
+        return DeadlineExceeded(spec.uri, f"{told}, the last of which failed: {error.detail}", cure=error.cure)
 
     def success(self, found: Found) -> Succeeded:
         ready = Ready(

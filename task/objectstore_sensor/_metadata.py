@@ -15,7 +15,7 @@ ENGINE_MARGIN = 120.0
 """Seconds that the sensor gives up before Flyte's own timeout, at most: the pod starts, and its error is uploaded,
 within them. Flyte's error would only say that the task timed out."""
 
-ENGINE_SHARE = 0.1
+ENGINE_SHARE = 0.5
 """The same as a share of Flyte's timeout, for short ones."""
 
 

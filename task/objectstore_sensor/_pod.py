@@ -72,8 +72,8 @@ def with_watcher(
     """
     pod = deepcopy(template) if template else PodTemplate()
     spec: V1PodSpec = pod.pod_spec
-    _check_names(spec)
     main = _primary(pod)
+    _check(spec)
     mount = V1VolumeMount(name=WATCHER, mount_path=DEFAULT_DIRECTORY)
     main.volume_mounts = [*(main.volume_mounts or []), mount]
     main.env = [*(main.env or []), _directory()]
@@ -123,15 +123,33 @@ def _unresolved(argument: str, image: str | ImageSpec, reason: str = "") -> Inva
     )
 
 
-def _check_names(spec: V1PodSpec) -> None:
-    containers = [*(spec.containers or []), *(spec.init_containers or [])]
-    taken = {part.name for part in [*containers, *(spec.volumes or [])]}
-    if WATCHER in taken:
-        raise InvalidArgument("pod_template", f"already has a {WATCHER!r}", cure="rename that container or volume")
+def _check(spec: V1PodSpec) -> None:
+    """Refuse what would fail in the cluster only, or hang there."""
+    if len(spec.containers) > 1:
+        # Flyte marks the primary only where it is the one container; else the task would never end.
+        raise _refused(
+            f"has a second container, {spec.containers[1].name!r}",
+            'make it an init container with restart_policy="Always"',
+        )
+    containers = [*spec.containers, *(spec.init_containers or [])]
+    if WATCHER in {part.name for part in [*containers, *(spec.volumes or [])]}:
+        raise _refused(f"already has a {WATCHER!r}", "rename that container or volume")
+    if DEFAULT_DIRECTORY in {mount.mount_path for mount in spec.containers[0].volume_mounts or []}:
+        raise _refused(f"already mounts {DEFAULT_DIRECTORY!r}", "mount that volume elsewhere")
+    for container in spec.init_containers or []:
+        if isinstance(container.image, ImageSpec):  # flytekit builds those of containers only
+            raise _refused(
+                f"init container {container.name!r} has an ImageSpec",
+                "write its image's name or {{.image.NAME.fqn}}:{{.image.NAME.version}}",
+            )
+
+
+def _refused(detail: str, cure: str) -> InvalidArgument:
+    return InvalidArgument("pod_template", detail, cure=cure)
 
 
 def _primary(pod: PodTemplate) -> V1Container:
-    """The primary container, made where the template has none, and put first: Flyte judges the pod by it."""
+    """The primary container, made where the template has none, and put first."""
     spec: V1PodSpec = pod.pod_spec
     named = [c for c in spec.containers or [] if c.name == pod.primary_container_name]
     primary = named[0] if named else V1Container(name=pod.primary_container_name)
@@ -187,9 +205,10 @@ def _main_security(user: int | None, own: V1SecurityContext | None = None) -> V1
     """The template's own, or what cannot hurt an image that was built to run as root; the rest needs its user."""
     context = own or V1SecurityContext(
         allow_privilege_escalation=False,
-        capabilities=V1Capabilities(drop=["ALL"]),
         seccomp_profile=V1SeccompProfile(type="RuntimeDefault"),
     )
+    if user is not None and own is None:  # root would lose its right to write what belongs to others
+        context.capabilities = V1Capabilities(drop=["ALL"])
     if user is not None:
         context.run_as_user, context.run_as_non_root = user, True
     return context

@@ -16,7 +16,7 @@ from typing import Any
 
 from flytekit import FlyteContextManager, ImageSpec, PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
-from flytekit.core.base_task import kwtypes
+from flytekit.core.base_task import PythonTask, kwtypes
 from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
@@ -44,11 +44,12 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
 
     Args:
         name: the task's name in Flyte, unique; by default the module and variable that it is assigned to.
-        poll_interval: time between two looks; 10 s by default.
+        poll_interval: time between two looks; by default 10 s, or the timeout where that is shorter.
         timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
         metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
         request_timeout: longest time for one request to connect, and then to answer; 10 s by default.
-        heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up.
+        heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up. With the
+            default of 10 s a watcher may be restarted twice; with less, main takes the second restart for its death.
         endpoint: URL of the S3 API; by default as Flyte itself is configured, else AWS.
         region: region that signs the requests; by default from the environment.
         ca_file: PEM file, in the watcher's container, of the certificate authorities to trust.
@@ -72,7 +73,7 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         self,
         name: str | None = None,
         *,
-        poll_interval: Duration = contract.DEFAULT_POLL_INTERVAL,
+        poll_interval: Duration | None = None,
         timeout: Duration | None = None,
         metadata: TaskMetadata | None = None,
         request_timeout: Duration = contract.DEFAULT_REQUEST_TIMEOUT,
@@ -93,6 +94,7 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         _arguments.check_user(run_as_user)
         _arguments.check_types(watcher_image, credentials_secret, pod_template)
         task_metadata = _metadata.own_copy(metadata)
+        limit = _metadata.sensor_timeout(timeout, task_metadata)
         self._given_name = name
         self._watcher_image = watcher_image
         self._pod_template: PodTemplate | None = None
@@ -103,8 +105,8 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         }
         self._spec = WatchSpec(
             uri=_PLACEHOLDER,
-            poll_interval=poll_interval,  # type: ignore[arg-type]  # WatchSpec reads all forms of a duration
-            timeout=_metadata.sensor_timeout(timeout, task_metadata),
+            poll_interval=contract.default_poll_interval(limit) if poll_interval is None else poll_interval,  # type: ignore[arg-type]  # WatchSpec reads all forms of a duration
+            timeout=limit,
             request_timeout=request_timeout,  # type: ignore[arg-type]
             heartbeat_interval=heartbeat_interval,  # type: ignore[arg-type]
             endpoint=endpoint,
@@ -182,7 +184,7 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         if location is None:
             raise InvalidArgument(f"sensor {self.name!r}", "Flyte cannot load it in the pod", cure=_AT_MODULE_LEVEL)
         for other in FlyteEntities.entities:
-            if isinstance(other, WaitForObjectStoreFile) and other is not self and other.name == self.name:
+            if isinstance(other, PythonTask) and other is not self and other.name == self.name:
                 where = _location(other)
                 if where not in (None, location):
                     raise InvalidArgument(
@@ -190,10 +192,10 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
                     )
 
 
-def _location(sensor: WaitForObjectStoreFile) -> str | None:
-    """Module and variable of ``sensor``, or None where it has none: in a list, a function, an older reload."""
+def _location(task: PythonTask) -> str | None:
+    """Module and variable of ``task``, or None where it has none: in a list, a function, an older reload."""
     try:
-        return str(extract_task_module(sensor)[0])
+        return str(extract_task_module(task)[0])
     except Exception:  # flytekit imports the module, which can raise anything
         return None
 

@@ -8,6 +8,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +22,50 @@ LONG = 180.0
 """Seconds that a step on a busy two-core machine may take."""
 
 WATCHER = "objectstore-watcher"
-IMAGES = ("objectstore-watcher:0.1.0", "objectstore-sensor-example:0.1.0")
+WATCHER_IMAGE = f"objectstore-watcher:{version('objectstore-watcher')}"
+EXAMPLE_IMAGE = f"objectstore-sensor-example:{version('objectstore-sensor')}"
+IMAGES = (WATCHER_IMAGE, EXAMPLE_IMAGE)
 
 ENDPOINT = "http://minio.objectstore:9000"
 ROOT_CREDENTIALS = ("root-of-the-demo", "not-a-secret-root")
 WATCHER_CREDENTIALS = ("watcher-of-the-demo", "not-a-secret-watcher")
 
 
-def tool(*args: str) -> str:
-    """What ``tools/cluster.sh`` prints; its progress goes to the terminal."""
+_HOME = os.environ.get("HOME", "")
+"""The person's, read before tests change it: docker and podman find their settings and images there."""
+
+
+def script(name: str, *args: str) -> str:
+    """What a script of ``tools/`` prints; its progress goes to standard error, which pytest captures."""
     return subprocess.run(
-        [ROOT / "tools" / "cluster.sh", *args], check=True, stdout=subprocess.PIPE, text=True
+        [ROOT / "tools" / name, *args],
+        env={**os.environ, "HOME": _HOME},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     ).stdout.strip()
+
+
+def tool(*args: str) -> str:
+    """What ``tools/cluster.sh`` prints."""
+    return script("cluster.sh", *args)
+
+
+def answers() -> bool:
+    """Whether a cluster is up already."""
+    look = 'eval "$(tools/cluster.sh env)"; kubectl get --raw /readyz --request-timeout=5s'
+    env = {**os.environ, "HOME": _HOME}
+    return subprocess.run(["bash", "-c", look], cwd=ROOT, env=env, capture_output=True, check=False).returncode == 0
 
 
 def up() -> Cluster:
     """The cluster with everything in it: found, completed or created."""
     kubeconfig = tool("up")
-    subprocess.run([ROOT / "tools" / "images.sh"], check=True)
+    script("images.sh")
     tool("load", *IMAGES)
     cluster = Cluster(kubeconfig)
+    # A Job cannot be changed, and one that ran for a MinIO which has lost its data must run again.
+    cluster.kubectl("delete", "--namespace=objectstore", "job/minio-setup", "--ignore-not-found")
     cluster.kubectl("apply", "--kustomize", str(ROOT / "k8s"))
     for what in ("--namespace=objectstore deployment/minio", "--namespace=monitoring deployment/prometheus"):
         cluster.kubectl("rollout", "status", *what.split(), f"--timeout={LONG:.0f}s")
@@ -81,6 +106,7 @@ class Cluster:
         return subprocess.run(
             ["bash", "-c", 'eval "$(tools/cluster.sh env)"; printf %s "$PATH"'],
             cwd=ROOT,
+            env={**os.environ, "HOME": _HOME},
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -132,6 +158,18 @@ class Cluster:
         )
         return self.pod(namespace, name)
 
+    def running(self, namespace: str, name: str, container: str) -> V1ContainerStatus:
+        """Wait until the pod's status says that the container runs, which may come later than its first log line."""
+        pod = self.eventually(namespace, name, lambda pod: is_running(pod, container), f"{container} runs")
+        return status_of(pod, container)
+
+    def shell(self, namespace: str, name: str, container: str, command: str) -> str:
+        """What a shell command prints inside the container."""
+        self.running(namespace, name, container)
+        return self.kubectl(
+            "exec", f"--namespace={namespace}", name, f"--container={container}", "--", "sh", "-c", command
+        )
+
     def logs(self, namespace: str, name: str, container: str, *, previous: bool = False) -> str:
         """A container's log; empty while it has none."""
         try:
@@ -143,12 +181,13 @@ class Cluster:
         except ApiException:
             return ""
 
-    def kill(self, status: V1ContainerStatus) -> None:
-        """SIGKILL the container's first process, from the node: inside, process 1 cannot be killed."""
+    def kill(self, namespace: str, name: str, container: str, signal: str = "KILL") -> None:
+        """Send the container's first process a signal, from the node: inside, process 1 cannot be killed."""
+        status = self.running(namespace, name, container)
         identifier = status.container_id.rpartition("/")[2]
         tasks = tool("node", "ctr", "--namespace=k8s.io", "tasks", "list")
         (pid,) = (line.split()[1] for line in tasks.splitlines() if line.startswith(identifier))
-        tool("node", "kill", "-KILL", pid)
+        tool("node", "kill", f"-{signal}", pid)
 
     def query(self, promql: str) -> list[dict[str, Any]]:
         """What the cluster's Prometheus answers to an instant query."""
@@ -171,14 +210,26 @@ class Cluster:
                         (folder / name).write_text(log)
 
 
+def status_of(pod: V1Pod, container: str) -> V1ContainerStatus:
+    """The container's status; None while the kubelet has not told it."""
+    statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
+    return next((status for status in statuses if status.name == container), None)
+
+
+def is_running(pod: V1Pod, container: str) -> bool:
+    """Whether the pod's status says so."""
+    status = status_of(pod, container)
+    return bool(status and status.state.running)
+
+
 def watcher_status(pod: V1Pod) -> V1ContainerStatus:
     """The watcher's status."""
-    return next(s for s in pod.status.init_container_statuses or [] if s.name == WATCHER)
+    return status_of(pod, WATCHER)
 
 
 def main_status(pod: V1Pod) -> V1ContainerStatus:
     """Main's status."""
-    return next(s for s in pod.status.container_statuses or [] if s.name == "primary")
+    return status_of(pod, "primary")
 
 
 def names(count: int, prefix: str) -> Sequence[str]:

@@ -30,12 +30,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """The cluster; deleted at the end unless --keep-cluster is given."""
+    """The cluster; deleted at the end if it was made here, unless --keep-cluster is given."""
     if request.config.getoption("--no-kind"):
         pytest.skip("--no-kind was given")
-    yield clusters.up()
-    if not request.config.getoption("--keep-cluster"):
-        clusters.tool("down")
+    keep = request.config.getoption("--keep-cluster") or clusters.answers()  # a person's, of make demo-kind
+    try:
+        yield clusters.up()
+    finally:
+        if not keep:
+            clusters.tool("down")
 
 
 @pytest.fixture
@@ -44,10 +47,12 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
     name = f"{name}-{uuid.uuid4().hex[:5]}"
     cluster.add_namespace(name)
-    yield name
-    if request.node.stash.get(FAILED, False):
-        cluster.save(name, SAVED / name)
-    cluster.api.delete_namespace(name)
+    try:
+        yield name
+        if request.node.stash.get(FAILED, False):
+            cluster.save(name, SAVED / name)
+    finally:
+        cluster.api.delete_namespace(name)
 
 
 @pytest.fixture

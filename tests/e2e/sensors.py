@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from kubernetes.client import V1Pod
 from objectstore_sensor import WaitForObjectStoreFile
 
 from tests import flyte_backend
-from tests.e2e.cluster import Cluster
-from tests.e2e.workflows import IMAGE
+from tests.e2e.cluster import EXAMPLE_IMAGE, WATCHER, Cluster
 from tests.flyte_backend import Execution
 
 BUCKET = "data"
@@ -27,15 +27,24 @@ class Sensors:
         """A path of this test's own."""
         return f"s3://{BUCKET}/{self.namespace}/{key}"
 
-    def execution(self, name: str) -> Execution:
-        """The execution of the pod ``name``."""
-        return Execution(name=name, bucket="flyte", namespace=self.namespace, platform_secret="flyte")
+    def execution(self, name: str, platform_env: Mapping[str, str] | None = None) -> Execution:
+        """The execution of the pod ``name``, on a platform with its variables in a Secret or else as plain values."""
+        secret = "" if platform_env else "flyte"
+        return Execution(
+            name=name,
+            bucket="flyte",
+            namespace=self.namespace,
+            platform_env=platform_env or {},
+            platform_secret=secret,
+        )
 
-    def start(self, name: str, sensor: WaitForObjectStoreFile, path: str) -> dict[str, Any]:
+    def start(
+        self, name: str, sensor: WaitForObjectStoreFile, path: str, platform_env: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Create the pod; returns its manifest."""
-        execution = self.execution(name)
+        execution = self.execution(name, platform_env)
         flyte_backend.put_inputs(self.cluster.minio, execution, sensor, path=path)
-        manifest = flyte_backend.pod(sensor, IMAGE, execution)
+        manifest = flyte_backend.pod(sensor, EXAMPLE_IMAGE, execution, path=path)
         self.cluster.api.create_namespaced_pod(self.namespace, manifest)
         return manifest
 
@@ -57,6 +66,12 @@ class Sensors:
         """The error that the pod gave Flyte, or None."""
         return flyte_backend.error(self.cluster.minio, self.execution(name))
 
+    def written(self, name: str, file: str) -> bytes:
+        """The bytes that the pod wrote for Flyte: ``outputs.pb`` or ``error.pb``."""
+        data = flyte_backend.written(self.cluster.minio, self.execution(name), file)
+        assert data is not None, f"{name} wrote no {file}"
+        return data
+
     def watcher_log(self, name: str) -> str:
         """The watcher's log."""
-        return self.cluster.logs(self.namespace, name, "objectstore-watcher")
+        return self.cluster.logs(self.namespace, name, WATCHER)

@@ -24,7 +24,7 @@ from flytekit.remote import FlyteRemote
 from minio import Minio
 
 from examples import flyte_cases
-from tests.e2e.workflows import IMAGE
+from tests.e2e.cluster import EXAMPLE_IMAGE
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -34,6 +34,7 @@ GIVEN = dict(os.environ)
 BUCKET = GIVEN.get("FLYTE_BUCKET", "my-s3-bucket")
 LONGEST = timedelta(minutes=10)
 SUCCEEDED, FAILED = 4, 6
+RETRIES = flyte_cases.impatient_sensor.metadata.retries
 
 
 class Flyte:
@@ -44,7 +45,7 @@ class Flyte:
             Config.auto(config_file=str(config)), default_project="flytesnacks", default_domain="development"
         )
         self.version = f"test-{uuid.uuid4().hex[:8]}"
-        name, _, tag = GIVEN.get("FLYTE_EXAMPLE_IMAGE", IMAGE).rpartition(":")
+        name, _, tag = GIVEN.get("FLYTE_EXAMPLE_IMAGE", EXAMPLE_IMAGE).rpartition(":")
         self.settings = SerializationSettings(
             image_config=ImageConfig(default_image=Image("default", name, tag)),
             project="flytesnacks",
@@ -76,6 +77,11 @@ class Flyte:
     def end(self, execution: Any) -> Any:  # noqa: ANN401
         """Wait for the execution's end."""
         return self.remote.wait(execution, timeout=LONGEST)
+
+    def attempts(self, execution: Any) -> int:  # noqa: ANN401
+        """How often the sensor ran: each attempt is a task execution of its node, the only one that ran a task."""
+        nodes = self.remote.sync_execution(execution, sync_nodes=True).node_executions.values()
+        return sum(len(node.task_executions) for node in nodes)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +119,11 @@ def test_an_object_that_never_comes_fails_with_the_sensors_own_error_after_its_r
     execution = flyte.end(flyte.start(flyte_cases.impatient, path))
     assert execution.closure.phase == FAILED
     assert f"{path}: the object did not appear within 10 s" in execution.error.message
+    assert flyte.attempts(execution) == 1 + RETRIES
 
 
-def test_a_missing_bucket_fails_at_once(flyte: Flyte) -> None:
+def test_a_missing_bucket_is_not_retried(flyte: Flyte) -> None:
     execution = flyte.end(flyte.start(flyte_cases.patient, f"s3://{uuid.uuid4().hex}/key"))
     assert execution.closure.phase == FAILED
     assert "the bucket does not exist" in execution.error.message
+    assert flyte.attempts(execution) == 1

@@ -32,7 +32,7 @@ def value(cluster: Cluster, metric: str, pod: str, namespace: str, labels: str =
 
 def test_prometheus_scrapes_a_waiting_watcher_with_sane_values(sensors: Sensors, cluster: Cluster) -> None:
     began = time.time()
-    sensors.start("scraped", workflows.sensor, sensors.path("scraped"))
+    manifest = sensors.start("scraped", workflows.sensor, sensors.path("scraped"))
     cluster.waiting(sensors.namespace, "scraped")
 
     def seen(metric: str, labels: str = "") -> float | None:
@@ -48,6 +48,10 @@ def test_prometheus_scrapes_a_waiting_watcher_with_sane_values(sensors: Sensors,
     assert seen("objectstore_watcher_backoff_seconds") == 0
     assert seen("objectstore_watcher_build_info") == 1
     assert (seen("objectstore_watcher_requests_total", ',operation="head",outcome="absent"') or 0) >= 2
+    (found,) = cluster.query(f'objectstore_watcher_polls_total{{namespace="{sensors.namespace}"}}')
+    labels = manifest["metadata"]["labels"]
+    for ours, flytes in {"workflow": "workflow-name", "task": "task-name", "execution": "execution-id"}.items():
+        assert found["metric"][ours] == labels[flytes]
     # Counters and histograms with labels have no series before they first count.
     later = {"objectstore_watcher_errors_total"} | {m for m, kind in documented().items() if kind == "histogram"}
     for metric, kind in documented().items():
@@ -83,10 +87,12 @@ def test_prometheus_sees_why_a_wait_stalls(sensors: Sensors, cluster: Cluster) -
 
     (pod,) = load("examples/plain-pod.yaml")
     args = pod["spec"]["initContainers"][0]["args"]
-    args[args.index("--endpoint=http://minio.objectstore:9000")] = "--endpoint=http://minio.objectstore:9999"
+    args[args.index("--endpoint=http://minio.objectstore:9000")] = "--endpoint=http://127.0.0.1:9999"  # refused
     cluster.api.create_namespaced_pod(sensors.namespace, pod)
-    eventually(
-        lambda: bool(cluster.query(f'objectstore_watcher_errors_total{{namespace="{sensors.namespace}"}} > 0')),
-        "errors are scraped",
-        timeout=180,
-    )
+    ours = f'namespace="{sensors.namespace}"'
+    for what in (
+        f'objectstore_watcher_errors_total{{{ours},kind="connection"}} > 0',
+        # Over time: it is 0 again while a look is under way.
+        f"max_over_time(objectstore_watcher_backoff_seconds{{{ours}}}[5m]) > 0",
+    ):
+        eventually(lambda promql=what: bool(cluster.query(promql)), what, timeout=180)  # type: ignore[misc]

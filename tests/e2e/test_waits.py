@@ -35,6 +35,8 @@ def test_an_object_that_comes_5_s_later(sensors: Sensors, cluster: Cluster) -> N
     sensors.put(path)
     pod = sensors.succeeded("later", path)
     assert seconds_that_the_pod_outlived_main(pod) <= 6  # 5 s, of timestamps that are whole seconds
+    # It obeyed SIGTERM: 137 would be the kubelet's SIGKILL after the grace period, which is as long.
+    assert watcher_status(pod).state.terminated.exit_code == 0
 
 
 def seconds_that_the_pod_outlived_main(pod: V1Pod) -> float:

@@ -14,7 +14,6 @@ from kubernetes.client import (
 from objectstore_sensor import WaitForObjectStoreFile, metadata
 
 CONFIG_MAP = "workflows"
-IMAGE = "objectstore-sensor-example:0.1.0"
 
 TEMPLATE = PodTemplate(
     pod_spec=V1PodSpec(

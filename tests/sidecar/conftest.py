@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ import hypothesis
 import pytest
 from objectstore_watcher import logs
 
-from tests.servers import MinioServer, Watcher, free_port
+from tests.servers import MinioServer, Watcher
 from tests.sidecar.tls import Certificates
 from tests.sidecar.tools import takes_requests
 
@@ -22,8 +21,8 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def no_metadata_service(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials from the cloud machine that may run the tests: the metadata service is a closed port."""
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}")
+    """No credentials from the cloud machine that may run the tests."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +55,7 @@ def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def begin(*args: str | Path, **env: str) -> Watcher:
-            no_cloud = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
-            told = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": no_cloud, **env}
+            told = {"AWS_EC2_METADATA_DISABLED": "true", **env}
             return stack.enter_context(Watcher([str(arg) for arg in args], told))
 
         yield begin

@@ -223,7 +223,13 @@ def test_a_metrics_port_that_is_taken_is_one_line_and_exit_code_2(
         f"objectstore-watcher: error: --metrics-address: {address!r} cannot be bound: Address already in use;"
         " give a free port\n"
     )
-    assert listing(marker_directory) == []
+    # Main is told: it would wait for heartbeats otherwise.
+    assert listing(marker_directory) == (["failed"] if as_sidecar else [])
+    if as_sidecar:
+        failed = contract.read(marker_directory, contract.Failed)
+        assert failed
+        assert failed.kind == "invalid_argument"
+        assert "Address already in use" in failed.message
 
 
 @pytest.mark.parametrize("option", ["--endpoint=http://user:hunter2@minio", "--endpoint=hunter2"])
@@ -256,7 +262,7 @@ def internal(start: Start, directory: Path) -> int:
     """Nothing is known to reach it: the program is broken for this."""
     script = (
         "from objectstore_watcher.stores import local\nfrom objectstore_watcher import cli\n"
-        "local.LocalStore.look = lambda self: 1 / 0\ncli.main(['/any'])"
+        "local.LocalStore.look = lambda self, within: 1 / 0\ncli.main(['/any'])"
     )
     done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, check=False)
     assert "ZeroDivisionError" in done.stderr

@@ -35,7 +35,7 @@ def specs(draw: st.DrawFn) -> WatchSpec:
         "poll_interval": interval,
         "timeout": draw(st.floats(min_value=interval, max_value=3 * 10**8)),
         "request_timeout": draw(DURATIONS),
-        "heartbeat_interval": draw(DURATIONS),
+        "heartbeat_interval": draw(DURATIONS.filter(lambda seconds: seconds >= 0.5)),
         "endpoint": draw(st.sampled_from(["http://minio:9000", "https://s3.example.com", "http://[::1]:1"])),
         "region": draw(hostile.keys()),
         "ca_file": draw(hostile.keys()),
@@ -122,8 +122,14 @@ def test_a_value_that_cannot_be_right_is_refused_by_the_name_of_its_flag(options
     assert str(refused.value).startswith(f"{flag}: ")
 
 
-def test_the_default_interval_gives_way_to_a_shorter_timeout() -> None:
-    assert WatchSpec(uri=URI, timeout=3).poll_interval == 3
+@pytest.mark.parametrize(("timeout", "interval"), [(3, 3), (10, 10), (3600, 10)])
+def test_the_default_interval_gives_way_to_a_shorter_timeout(timeout: float, interval: float) -> None:
+    assert contract.default_poll_interval(timeout) == interval
+
+
+def test_a_heartbeat_that_a_busy_node_cannot_keep_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match=r"--heartbeat-interval \(heartbeat_interval\): 0.4 s is too short"):
+        WatchSpec(uri=URI, heartbeat_interval=0.4)
 
 
 def test_a_spec_has_no_place_for_a_credential() -> None:

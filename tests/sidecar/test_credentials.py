@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.errors import StoreError
+from objectstore_watcher.errors import Action, StoreError
 from objectstore_watcher.stores import KeyPair, Store, open_store
 
 from tests.fake_s3 import Answer, FakeS3, found
@@ -175,19 +175,40 @@ def test_a_file_that_cannot_be_read_is_passed_over_and_never_repeated(content: s
 @pytest.mark.parametrize(
     "answer", [Answer(500), Answer(body=b"hunter2"), Answer(body=b"[]"), Answer(body=b"{}"), Answer(raw=b"")]
 )
-def test_a_metadata_service_that_fails_means_no_credentials_and_is_not_repeated(
+def test_a_credentials_service_that_fails_may_come_back_and_what_it_said_is_not_repeated(
     answer: Answer, monkeypatch: Environment
 ) -> None:
     with FakeS3(answer) as service:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
-        assert "hunter2" not in str(missing())
+        assert "hunter2" not in str(failing("credentials_unavailable"))
         assert len(service.requests) == 1
 
 
+def test_a_credentials_service_that_fails_at_the_renewal_is_waited_for(monkeypatch: Environment) -> None:
+    identity = {
+        "AccessKeyId": "role",
+        "SecretAccessKey": "secret",
+        "Token": "token",
+        "Expiration": "2000-01-01T00:00:00Z",  # so that each look renews
+    }
+    with FakeS3(Answer(body=json.dumps(identity).encode()), Answer(503)) as service, FakeS3(found()) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        store = opened(server)
+        assert store.look()
+        with pytest.raises(StoreError) as failure:
+            store.look()
+    assert failure.value.kind.action is Action.BACK_OFF
+    assert failure.value.kind.label == "credentials_unavailable"
+
+
 def missing() -> StoreError:
+    return failing("credentials_missing")
+
+
+def failing(kind: str) -> StoreError:
     with FakeS3(found()) as server, pytest.raises(StoreError) as failure:
         opened(server).look()
-    assert failure.value.kind.label == "credentials_missing"
+    assert failure.value.kind.label == kind
     assert server.requests == []
     return failure.value
 
@@ -216,7 +237,7 @@ def can_unshare() -> bool:
 def test_a_role_is_taken_from_the_services_of_aws(
     service: str, told: list[str], tmp_path: Path, monkeypatch: Environment
 ) -> None:
-    monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     python = [sys.executable, "-m", "tests.sidecar.metadata_services", service, str(tmp_path)]
     command = ["unshare", "--net", "--mount", *python]
     out = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout

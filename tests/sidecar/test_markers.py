@@ -119,11 +119,34 @@ def test_other_users_can_read_a_file_and_not_write_it_whatever_the_umask(tmp_pat
 
 
 def test_what_a_killed_writer_left_behind_is_no_obstacle(tmp_path: Path) -> None:
-    """Process numbers come again: in a container the watcher is number 1 after every restart."""
-    (tmp_path / f".marker.{os.getpid()}.tmp").write_bytes(b"x" * 1000)
+    """A writer that died between link and unlink leaves a second name of the very file: nobody writes to that again."""
     markers.publish(tmp_path, "marker", b"data")
+    os.link(tmp_path / "marker", tmp_path / ".marker.left.tmp")
+    with pytest.raises(FileExistsError):
+        markers.publish(tmp_path, "marker", b"other data")
     assert markers.load(tmp_path, "marker", 100) == b"data"
-    assert listing(tmp_path) == ["marker"]
+    assert (tmp_path / ".marker.left.tmp").read_bytes() == b"data"
+
+
+def test_of_names_that_exclude_each_other_only_one_is_published_whoever_is_first(tmp_path: Path) -> None:
+    """Twenty processes at once, half for each name."""
+    script = (
+        "import sys, pathlib; from objectstore_watcher import markers\n"
+        "sys.stdin.read(1)\n"
+        "try: markers.publish(pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[2].encode() * 1000, ('a', 'b'))\n"
+        "except FileExistsError: pass\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    writers = [subprocess.Popen([*command, "ab"[n % 2]], stdin=subprocess.PIPE) for n in range(20)]
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.write(b"x")
+        writer.stdin.flush()
+    assert [writer.wait(60) for writer in writers] == [0] * 20
+    for writer in writers:
+        writer.stdin.close()  # type: ignore[union-attr]  # as above
+    (name,) = listing(tmp_path)
+    assert (tmp_path / name).read_bytes() == name.encode() * 1000
 
 
 def _refused(directory: Path, cause: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from objectstore_watcher import contract
+from objectstore_watcher.cli import Exit
 from objectstore_watcher.contract import Request, WatchSpec
 
 from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error
@@ -137,3 +138,29 @@ def test_what_is_stopped_half_way_leaves_no_answer(start: Start, marker_director
     eventually(lambda: contract.last_heartbeat(marker_directory) > 0, "the watcher lives")
     assert end(watcher) == 143
     assert sorted(os.listdir(marker_directory)) == ["heartbeat", "request"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a process namespace")
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4])
+def test_as_process_1_of_a_container_no_sigterm_is_lost_during_the_imports(tmp_path: Path, delay: float) -> None:
+    """The kernel drops a signal that process 1 has neither blocked nor a handler for."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "objectstore_watcher"]
+    outer = subprocess.Popen([*command, str(tmp_path / "absent")], stderr=subprocess.DEVNULL)
+    try:
+        eventually(
+            lambda: any(blocks_sigterm(child.pid) for child in psutil.Process(outer.pid).children()), "it starts"
+        )
+        time.sleep(delay)
+        [watcher] = psutil.Process(outer.pid).children()
+        watcher.send_signal(signal.SIGTERM)
+        assert outer.wait(timeout=30) == Exit.TERMINATED
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+def blocks_sigterm(pid: int) -> bool:
+    """Whether the process is past its first line."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    blocked = int(status.split("SigBlk:")[1].split()[0], 16)
+    return bool(blocked >> (signal.SIGTERM - 1) & 1)

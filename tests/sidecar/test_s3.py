@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import os
 import socket
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -345,7 +347,7 @@ def test_without_credentials_nothing_is_requested() -> None:
 
 def test_every_kind_of_error_of_a_store_is_in_this_file() -> None:
     elsewhere = {"not_a_file", "unreadable", "deadline_exceeded", "watcher_died", "marker_unwritable", "internal"}
-    here = {kind for kind, _, _ in ROWS} | {"timeout", "dns", "tls", "credentials_missing"}
+    here = {kind for kind, _, _ in ROWS} | {"timeout", "dns", "tls", "credentials_missing", "credentials_unavailable"}
     assert here | elsewhere == set(KINDS)
 
 
@@ -500,4 +502,50 @@ def test_an_endpoint_of_the_environment_that_is_none_is_refused_without_repeatin
 
 def test_what_can_pass_is_waited_out_and_what_cannot_is_not() -> None:
     waited_out = {label for label, kind in KINDS.items() if kind.action is Action.BACK_OFF}
-    assert waited_out == {"dns", "connection", "timeout", "throttled", "server_error", "malformed_answer"}
+    assert waited_out == {
+        "connection",
+        "credentials_unavailable",
+        "dns",
+        "malformed_answer",
+        "server_error",
+        "throttled",
+        "timeout",
+    }
+
+
+def test_a_look_takes_no_longer_than_it_is_given() -> None:
+    """So that a server that is silent does not put the deadline off: 60 s are allowed for a request, 1 s is left."""
+    with FakeS3(SILENT) as server:
+        store = at_fake(server, request_timeout=60)
+        began = time.monotonic()
+        with pytest.raises(StoreError) as late:
+            store.look(0.0)
+    assert late.value.kind.label == "timeout"
+    assert time.monotonic() - began < 30  # one second, on a machine that is not busy
+
+
+def test_a_handshake_that_breaks_off_may_pass() -> None:
+    """As when a server restarts; not so a certificate that is not trusted."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            connection.recv(1)
+            connection.shutdown(socket.SHUT_WR)
+            connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        endpoint = f"https://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(StoreError) as broken:
+            opened(URI, FAKE_KEYS, endpoint=endpoint).look()
+    assert broken.value.kind.label == "connection"
+    assert broken.value.retryable
+
+
+@pytest.mark.parametrize("secret", ["secret\n", " secret", "sec\tret"])
+def test_white_space_around_a_key_is_named_before_anything_is_sent(secret: str) -> None:
+    with FakeS3(found()) as server, pytest.raises(StoreError, match="white space") as refused:
+        opened(URI, ("key", secret), endpoint=server.endpoint).look()
+    assert server.requests == []
+    assert refused.value.kind.label == "credentials_invalid"
+    assert secret not in str(refused.value)

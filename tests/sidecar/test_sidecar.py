@@ -79,7 +79,7 @@ def test_the_watcher_idles_until_main_asks_then_answers_then_stays(
     assert get(f"{url}/healthz")[0] == 200
     assert phase(url) == "idle"
 
-    waiting.ask(marker_directory, WatchSpec(uri=f"s3://{bucket}/key", poll_interval=0.05, heartbeat_interval=0.2))
+    waiting.ask(marker_directory, WatchSpec(uri=f"s3://{bucket}/key", poll_interval=0.05, heartbeat_interval=0.5))
     eventually(lambda: samples(url)["objectstore_watcher_polls_total"] > 2, "the watcher polls")
     assert get(f"{url}/readyz")[0] == 200
     assert phase(url) == "waiting"
@@ -305,7 +305,7 @@ def test_a_bad_request_is_answered_with_failed_and_logged(
 @pytest.mark.parametrize("answer", [Answer(503), SILENT, found()], ids=["error", "silence", "success"])
 def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory: Path, answer: Answer) -> None:
     with FakeS3(answer) as server:
-        start("--dir", marker_directory, URI, "--heartbeat-interval=0.1", "--request-timeout=1h", **server.env())
+        start("--dir", marker_directory, URI, "--heartbeat-interval=0.5", "--request-timeout=1h", **server.env())
         eventually(lambda: len(server.requests) > 0, "the watcher asks")
         beats(marker_directory)
 
@@ -322,7 +322,7 @@ class Impatient(Watcher):
 
 def test_the_heart_stops_when_the_watching_thread_is_stuck(marker_directory: Path) -> None:
     """A server that sends a byte now and then holds a request for ever."""
-    args = ["--dir", str(marker_directory), "--heartbeat-interval=0.1", "--request-timeout=0.2", URI]
+    args = ["--dir", str(marker_directory), "--heartbeat-interval=0.5", "--request-timeout=0.2", URI]
     with FakeS3(DRIP) as server, Impatient([*args, "--metrics-address=127.0.0.1:0"], server.env()) as watcher:
         eventually(lambda: len(server.requests) > 0, "the watcher asks")
         url = metrics_url(watcher)
@@ -334,7 +334,7 @@ def test_the_heart_stops_when_the_watching_thread_is_stuck(marker_directory: Pat
 def test_a_directory_that_goes_away_ends_the_watcher_with_the_code_for_it(
     start: Start, marker_directory: Path, tmp_path: Path
 ) -> None:
-    watcher = start("--dir", marker_directory, tmp_path / "absent", "--heartbeat-interval=0.1")
+    watcher = start("--dir", marker_directory, tmp_path / "absent", "--heartbeat-interval=0.5")
     eventually((marker_directory / "request").exists, "the watcher begins")
     shutil.rmtree(marker_directory)
     code, told = watcher.end()
@@ -349,7 +349,7 @@ class Broken(Watcher):
         sys.executable,
         "-c",
         "import sys\nfrom objectstore_watcher import cli\nfrom objectstore_watcher.stores import local\n"
-        "local.LocalStore.look = lambda self: 1 / 0\ncli.main(sys.argv[1:])",
+        "local.LocalStore.look = lambda self, within: 1 / 0\ncli.main(sys.argv[1:])",
     )
 
 

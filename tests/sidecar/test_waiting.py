@@ -103,10 +103,16 @@ def test_an_answer_at_the_very_limit_counts(marker_directory: Path, monkeypatch:
 def test_main_asks_once_however_often_it_is_restarted(marker_directory: Path) -> None:
     waiting.ask(marker_directory, WatchSpec(uri=URI))
     first = contract.read(marker_directory, Request)
-    waiting.ask(marker_directory, WatchSpec(uri=URI, timeout=5))
+    waiting.ask(marker_directory, WatchSpec(uri=URI))
     assert first
     assert first.spec == WatchSpec(uri=URI)
     assert contract.read(marker_directory, Request) == first
+
+
+def test_a_directory_with_another_request_is_refused(marker_directory: Path) -> None:
+    waiting.ask(marker_directory, WatchSpec(uri=URI))
+    with pytest.raises(MarkerError, match="holds another request; use an empty directory for each wait"):
+        waiting.ask(marker_directory, WatchSpec(uri=URI + "2"))
 
 
 def test_asking_in_a_missing_directory_is_a_marker_error(tmp_path: Path) -> None:

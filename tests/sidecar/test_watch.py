@@ -177,7 +177,7 @@ def test_a_deadline_during_errors_tells_the_last_of_them() -> None:
     time, diary = VirtualTime(), Diary()
     with FakeS3(DOWN) as server, pytest.raises(DeadlineExceeded) as late:
         wait_for(server, time, diary, timeout=10, poll_interval=10)
-    assert "within 10 s; the last of 5 looks failed: the server fails (5xx)" in str(late.value)
+    assert "within 10 s in 5 looks, the last of which failed: the server fails (5xx)" in str(late.value)
     assert diary[-1] == GaveUp(late.value)
     assert sum(time.pauses) == 10
 

@@ -83,7 +83,7 @@ class TestTheCallersObject:
 class TestTheSensorsOwnDeadline:
     @pytest.mark.parametrize(
         ("engine", "expected"),
-        [("1H", 3600 - 120), ("1d", 86400 - 120), ("20m", 1200 - 120), ("10m", 540), ("20s", 18), ("500ms", 0.45)],
+        [("1H", 3600 - 120), ("1d", 86400 - 120), ("20m", 1200 - 120), ("4m", 120), ("1m", 30), ("500ms", 0.25)],
     )
     def test_it_is_a_little_before_flytes_so_that_the_error_says_what_was_waited_for(
         self, engine: str, expected: float
@@ -91,10 +91,10 @@ class TestTheSensorsOwnDeadline:
         assert sensor_timeout(None, metadata(timeout=engine)) == pytest.approx(expected)
 
     @given(st.timedeltas(min_value=timedelta(milliseconds=1), max_value=timedelta(days=3650)))
-    def test_it_is_never_more_than_a_tenth_before_flytes_and_never_after(self, engine: timedelta) -> None:
+    def test_it_is_never_more_than_half_before_flytes_and_never_after(self, engine: timedelta) -> None:
         """Of all lengths: the tutorial's ``.seconds`` is 0 for 500 ms and for a day."""
         total = engine.total_seconds()
-        assert total * 0.899 < sensor_timeout(None, metadata(timeout=engine)) < total
+        assert total * 0.499 < sensor_timeout(None, metadata(timeout=engine)) < total
 
     def test_without_flytes_it_is_a_day(self) -> None:
         assert sensor_timeout(None, metadata()) == DEFAULT_TIMEOUT == timedelta(days=1).total_seconds()

@@ -35,7 +35,6 @@ template = PodTemplate(
         node_selector={"disk": "ssd"},
         init_containers=[k8s.V1Container(name="prepare", image="{{.image.watcher.fqn}}:{{.image.watcher.version}}")],
         containers=[
-            k8s.V1Container(name="proxy", image="proxy:1"),
             k8s.V1Container(
                 name="main",
                 env=[k8s.V1EnvVar(name="COLOUR", value="blue")],
@@ -106,15 +105,15 @@ class TestTheContainers:
 
 
 class TestUntrustedInputAndSecrets:
-    def test_no_users_input_is_in_any_argument(self, module: Module) -> None:
+    @pytest.mark.parametrize("options", ["", "metrics_port=None", "run_as_user=1000, credentials_secret='minio'"])
+    def test_no_users_input_is_in_any_argument(self, module: Module, options: str) -> None:
         """The kubelet expands $(NAME) in arguments, after Flyte filled the inputs in: that gave secrets away."""
+        sensor = module(f"sensor = WaitForObjectStoreFile({options})").sensor
         for fast in (False, True):
-            text = json.dumps(pod_of(module(PLAIN).sensor, fast=fast))
+            text = json.dumps(pod_of(sensor, fast=fast))
             assert "{{.inputs" not in text
             assert "{{.input}}" in text  # where inputs.pb is, which Flyte itself chose
-
-    def test_the_watcher_gets_no_template_variable_at_all(self, module: Module) -> None:
-        assert "{{" not in json.dumps(watcher_of(module(PLAIN).sensor))
+        assert "{{" not in json.dumps(watcher_of(sensor)), "the watcher needs no variable at all"
 
     def test_no_secret_of_the_registering_machine_is_in_the_template(
         self, module: Module, monkeypatch: pytest.MonkeyPatch
@@ -156,8 +155,8 @@ class TestPodSecurity:
         assert pod["spec"]["containers"][0]["securityContext"]["runAsUser"] == 1000
 
     def test_without_it_only_mains_user_is_left_open(self, module: Module) -> None:
-        """Images that were built to run as root go on working."""
-        assert violations(pod_of(module(PLAIN).sensor)) == ["running_as_non_root: primary"]
+        """Images that were built to run as root go on working: root without capabilities could not write everywhere."""
+        assert violations(pod_of(module(PLAIN).sensor)) == ["running_as_non_root: primary", "capabilities: primary"]
 
     def test_the_watcher_cannot_write_to_its_image(self, module: Module) -> None:
         context = watcher_of(module(PLAIN).sensor)["securityContext"]
@@ -225,7 +224,7 @@ class TestTheUsersTemplate:
 
     def test_its_primary_container_comes_first_and_keeps_its_name(self, module: Module) -> None:
         sensor = module(USERS_TEMPLATE).sensor
-        assert [c["name"] for c in pod_of(sensor)["containers"]] == ["main", "proxy"]
+        assert [c["name"] for c in pod_of(sensor)["containers"]] == ["main"]
         assert registered(sensor).template.config == {"primary_container_name": "main"}
         assert main_of(sensor)["args"][0] == "pyflyte-execute"
 
@@ -250,16 +249,37 @@ class TestTheUsersTemplate:
         assert [[c["name"] for c in pod["initContainers"]] for pod in pods] == [["prepare", "objectstore-watcher"]] * 2
 
     def test_a_template_without_the_primary_container_gets_one(self, module: Module) -> None:
-        user = module(
-            "template = PodTemplate(pod_spec=k8s.V1PodSpec(containers=[k8s.V1Container(name='proxy', image='p')]))\n"
-            "sensor = WaitForObjectStoreFile(pod_template=template)"
-        )
-        assert [c["name"] for c in pod_of(user.sensor)["containers"]] == ["primary", "proxy"]
+        user = module("sensor = WaitForObjectStoreFile(pod_template=PodTemplate(labels={'team': 'orders'}))")
+        assert [c["name"] for c in pod_of(user.sensor)["containers"]] == ["primary"]
+
+    @pytest.mark.parametrize(
+        ("spec", "told"),
+        [
+            (
+                "containers=[k8s.V1Container(name='proxy', image='p')]",
+                "has a second container, 'proxy'; make it an init container with restart_policy=\"Always\"",
+            ),
+            (
+                "containers=[k8s.V1Container(name='primary', volume_mounts=[k8s.V1VolumeMount(name='v',"
+                f" mount_path='{DEFAULT_DIRECTORY}')])]",
+                f"already mounts '{DEFAULT_DIRECTORY}'; mount that volume elsewhere",
+            ),
+            (
+                "containers=[], init_containers=[k8s.V1Container(name='prepare', image=ImageSpec(name='x'))]",
+                "init container 'prepare' has an ImageSpec; write its image's name or"
+                " {{.image.NAME.fqn}}:{{.image.NAME.version}}",
+            ),
+        ],
+    )
+    def test_what_would_hang_or_fail_in_the_cluster_only_is_refused(self, module: Module, spec: str, told: str) -> None:
+        source = f"PodTemplate(pod_spec=k8s.V1PodSpec({spec}))"
+        with pytest.raises(InvalidArgument) as refused:
+            pod_of(module(f"sensor = WaitForObjectStoreFile(pod_template={source})").sensor)
+        assert str(refused.value) == f"pod_template: {told}"
 
     @pytest.mark.parametrize(
         "spec",
         [
-            "containers=[k8s.V1Container(name='objectstore-watcher')]",
             "containers=[], init_containers=[k8s.V1Container(name='objectstore-watcher')]",
             "containers=[], volumes=[k8s.V1Volume(name='objectstore-watcher')]",
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,8 +35,11 @@ class Found:
 class Store(Protocol):
     """One object in one store."""
 
-    def look(self) -> Found | None:
-        """The object, or None while it is absent; raises StoreError where the store cannot say."""
+    def look(self, within: float = math.inf) -> Found | None:
+        """The object, or None while it is absent; raises StoreError where the store cannot say.
+
+        Each request is given up after ``within`` seconds if that is less than the spec's request timeout.
+        """
 
 
 OnRequest = Callable[[str, str], None]

@@ -33,8 +33,18 @@ _ENDPOINT_VARIABLES = ("FLYTE_AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOIN
 _REGION_VARIABLES = ("FLYTE_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 _CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 
+_SERVICE_VARIABLES = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Set by EKS and ECS where STS or an agent gives the credentials."""
+
+_SERVICE_TIMEOUT = timedelta(seconds=10).total_seconds()
+"""Seconds that such a service may take."""
+
 _METADATA_TIMEOUT = timedelta(seconds=2).total_seconds()
-"""Seconds to reach the metadata service of ECS, EKS or EC2: it is on the same host, or there is none."""
+"""Seconds to reach the metadata service of EC2: it is on the same host, or there is none."""
 
 _NOT_THERE = (
     ValueError,
@@ -107,8 +117,23 @@ class Chain(Provider):
             except _NOT_THERE:
                 continue
             self._chosen = provider
-            return credentials
-        raise StoreError(self._subject, kind="credentials_missing")
+            return self._checked(credentials)
+        raise StoreError(self._subject, kind="credentials_unavailable" if self._expected() else "credentials_missing")
+
+    def _checked(self, credentials: Credentials) -> Credentials:
+        keys = (credentials.access_key, credentials.secret_key, credentials.session_token or "")
+        if any(not key.isprintable() or key != key.strip() for key in keys):
+            raise StoreError(
+                self._subject,
+                "the access key, secret key or session token begins or ends with white space",
+                cure="remove it; `echo` adds a newline to a Secret, `printf %s` does not",
+                kind="credentials_invalid",
+            )
+        return credentials
+
+    def _expected(self) -> bool:
+        """Whether there were credentials before, or a variable says that a service gives some."""
+        return self._chosen is not None or bool(_first(_SERVICE_VARIABLES))
 
 
 def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
@@ -118,7 +143,6 @@ def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
         subject: what they are for, to be named in the error.
         key_pair: credentials that come first.
     """
-    metadata_http = urllib3.PoolManager(timeout=_METADATA_TIMEOUT, retries=False, ca_certs=ca_file() or certifi.where())
     return Chain(
         [
             *([StaticProvider(*key_pair)] if key_pair else []),
@@ -128,7 +152,17 @@ def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
             EnvMinioProvider(),
             AWSConfigProvider(),
             MinioClientConfigProvider(),
-            IamAwsProvider(http_client=metadata_http),
+            *_iam(),
         ],
         subject,
     )
+
+
+def _iam() -> Sequence[Provider]:
+    """Web identity, ECS or EKS where their variables are set, else EC2, unless AWS's own variable switches that off."""
+    is_service = bool(_first(_SERVICE_VARIABLES))
+    if not is_service and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return ()
+    timeout = _SERVICE_TIMEOUT if is_service else _METADATA_TIMEOUT
+    http = urllib3.PoolManager(timeout=timeout, retries=False, ca_certs=ca_file() or certifi.where())
+    return (IamAwsProvider(http_client=http),)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import certifi
 import urllib3
@@ -13,12 +14,16 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
+from objectstore_watcher import contract
 from objectstore_watcher.contract import WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
 from objectstore_watcher.uri import ObjectLocation, parse_endpoint
 
 T = TypeVar("T")
+
+SHORTEST_LOOK = 1.0
+"""Seconds that a request may take even at the deadline, so that the last look has a chance."""
 
 _ABSENT = {"NoSuchKey", "NoSuchVersion"}
 
@@ -65,6 +70,7 @@ class S3Store:
         self._region = spec.region or credentials.region()
         self._on_request = on_request
         self._http = _http_client(spec, self._endpoint)
+        self._request_timeout = spec.request_timeout
         self._provider = credentials.chain(location.uri, key_pair)
         self._bucket_known = False
         self._client = self._connect()
@@ -88,12 +94,13 @@ class S3Store:
                 cure=f"correct {title('endpoint')}, {title('region')} or the bucket",
             ) from error
 
-    def look(self) -> Found | None:
+    def look(self, within: float = math.inf) -> Found | None:
         """The object, or None while it is absent.
 
         Raises:
             StoreError: the server, or the way to it, failed.
         """
+        self._http.limit = min(self._request_timeout, max(SHORTEST_LOOK, within))
         try:
             return self._head()
         except S3Error as error:
@@ -196,13 +203,21 @@ class S3Store:
         return StoreError(self._location.uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
 
 
-def _http_client(spec: WatchSpec, endpoint: str) -> urllib3.PoolManager:
+class _Http(urllib3.PoolManager):
+    """Connections whose every request takes at most ``limit`` seconds to connect, and then to answer."""
+
+    limit: float = contract.DEFAULT_REQUEST_TIMEOUT
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
+        return super().urlopen(method, url, redirect, timeout=self.limit, **kw)
+
+
+def _http_client(spec: WatchSpec, endpoint: str) -> _Http:
     ca_file = spec.ca_file or credentials.ca_file() or certifi.where()
     context = None
     if spec.ca_file or endpoint.lower().startswith("https:"):  # reading the authorities takes some 20 ms
         context = _tls_context(ca_file)
-    return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=spec.request_timeout, read=spec.request_timeout),
+    return _Http(
         retries=False,
         maxsize=1,
         ssl_context=context,
@@ -224,6 +239,8 @@ def _connection_kind(error: Exception) -> str:
     causes = list(_chain(error))
     if any(isinstance(cause, http_errors.NameResolutionError) for cause in causes):
         return "dns"
+    if any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes):
+        return "connection"  # a server that restarts closes connections in the middle of a handshake
     if any(isinstance(cause, ssl.SSLError | http_errors.SSLError) for cause in causes):
         return "tls"
     if any(isinstance(cause, TimeoutError | http_errors.ReadTimeoutError) for cause in causes):
