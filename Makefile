@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-kind kind-down test lint bench docs image clean
+.PHONY: help setup cluster demo demo-kind kind-down test lint bench docs image clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -21,7 +21,11 @@ demo-kind: setup  ## the same on a kind cluster, with MinIO and Prometheus; it s
 kind-down:  ## remove the kind cluster and what belongs to it (the cache stays)
 	@tools/cluster.sh down
 
-test: setup lint  ## everything: lint, types, unit tests, a real MinIO, a kind cluster
+cluster: setup
+	@tools/cluster.sh up >/dev/null
+	@tools/images.sh
+
+test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## everything: lint, types, unit tests, a real MinIO, a kind cluster
 	@tools/minio.sh >/dev/null
 	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 

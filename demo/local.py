@@ -68,7 +68,7 @@ def as_a_pod(server: MinioServer, env: dict[str, str], folder: Path) -> None:
     markers.mkdir()
     execution = Execution(name="demo", bucket=BUCKET, platform_env=server.flyte_env())
     flyte_backend.put_inputs(server.client(), execution, sensor, path=path)
-    spec = flyte_backend.pod(sensor, "example:v1", execution)["spec"]
+    spec = flyte_backend.pod(sensor, "example:v1", execution, path=path)["spec"]
     watcher, main_container = spec["initContainers"][0], spec["containers"][0]
     with ExitStack() as stack:
         stack.enter_context(run(["objectstore-watcher", *watcher["args"]], watcher, env, markers))

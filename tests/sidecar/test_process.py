@@ -160,7 +160,7 @@ def test_as_process_1_of_a_container_no_sigterm_is_lost_during_the_imports(tmp_p
 
 
 def blocks_sigterm(pid: int) -> bool:
-    """Whether the process is past its first line."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    blocked = int(status.split("SigBlk:")[1].split()[0], 16)
-    return bool(blocked >> (signal.SIGTERM - 1) & 1)
+    """Whether the process is past its first line. While its main thread waits for signals, only others block them."""
+    texts = [status.read_text() for status in Path(f"/proc/{pid}/task").glob("*/status")]
+    masks = [int(text.split("SigBlk:")[1].split()[0], 16) for text in texts]
+    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)

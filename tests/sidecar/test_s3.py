@@ -542,10 +542,10 @@ def test_a_handshake_that_breaks_off_may_pass() -> None:
     assert broken.value.retryable
 
 
-@pytest.mark.parametrize("secret", ["secret\n", " secret", "sec\tret"])
+@pytest.mark.parametrize("secret", ["hunter2\n", " hunter2", "hun\tter2"])
 def test_white_space_around_a_key_is_named_before_anything_is_sent(secret: str) -> None:
     with FakeS3(found()) as server, pytest.raises(StoreError, match="white space") as refused:
         opened(URI, ("key", secret), endpoint=server.endpoint).look()
     assert server.requests == []
     assert refused.value.kind.label == "credentials_invalid"
-    assert secret not in str(refused.value)
+    assert secret.strip() not in str(refused.value)
