@@ -154,7 +154,7 @@ class Cluster:
     def waiting(self, namespace: str, name: str) -> V1Pod:
         """Wait until the watcher polls."""
         self.eventually(
-            namespace, name, lambda _: '"waiting for' in self.logs(namespace, name, WATCHER), "the watcher waits"
+            namespace, name, lambda _: '"waiting for s3:' in self.logs(namespace, name, WATCHER), "the watcher waits"
         )
         return self.pod(namespace, name)
 
