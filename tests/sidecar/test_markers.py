@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -147,6 +148,21 @@ def test_of_names_that_exclude_each_other_only_one_is_published_whoever_is_first
         writer.stdin.close()  # type: ignore[union-attr]  # as above
     (name,) = listing(tmp_path)
     assert (tmp_path / name).read_bytes() == name.encode() * 1000
+
+
+def test_names_that_exclude_each_other_are_published_one_after_the_other(tmp_path: Path) -> None:
+    """Who has the directory's lock looks and publishes; meanwhile nobody else does."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        other = threading.Thread(target=lambda: markers.publish(tmp_path, "marker", b"data", ("other",)))
+        other.start()
+        other.join(0.3)
+        assert markers.load(tmp_path, "marker", 100) is None
+    finally:
+        os.close(descriptor)
+    other.join()
+    assert markers.load(tmp_path, "marker", 100) == b"data"
 
 
 def _refused(directory: Path, cause: str) -> None:

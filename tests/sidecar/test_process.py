@@ -92,6 +92,19 @@ def test_a_signal_that_comes_while_the_program_is_loaded_is_kept(tmp_path: Path)
     assert (done.returncode, done.stdout) == (143, b"[]\n")
 
 
+def test_a_signal_that_comes_during_the_first_import_is_kept(tmp_path: Path) -> None:
+    """The process sends it to itself at the moment when it looks for the first module that it loads."""
+    script = (
+        "import os, runpy, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'objectstore_watcher.cli': os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"sys.meta_path.insert(0, Finder())\nsys.argv[1:] = [{str(tmp_path / 'absent')!r}]\n"
+        "runpy.run_module('objectstore_watcher', run_name='__main__', alter_sys=True)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=30, check=False).returncode == 143
+
+
 def can_unshare() -> bool:
     command = ["unshare", "--pid", "--fork", "true"]
     return bool(shutil.which("unshare")) and subprocess.run(command, check=False).returncode == 0
