@@ -7,6 +7,7 @@
 #   tools/cluster.sh build NAME ARGS...   docker or podman build, with BASE_IMAGE as a build argument
 #   tools/cluster.sh load NAME...         puts local images into the cluster
 #   tools/cluster.sh push NAME TARGET     puts a local image into a registry
+#   tools/cluster.sh id NAME              prints a local image's id, nothing where there is none
 #   tools/cluster.sh size NAME            prints a local image's size in bytes
 #   tools/cluster.sh base                 prints the name of the base of our own images
 #   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
@@ -35,6 +36,10 @@ main() {
   node) on_node "$@" ;;
   push) push "$@" ;;
   size) size "$@" ;;
+  id)
+    use_engine
+    image_field "$1" .Id
+    ;;
   base)
     use_engine
     python_image
