@@ -5,9 +5,14 @@ Each request takes the next answer of the script; the last answer is given for e
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
+import struct
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -47,6 +52,12 @@ class Answer:
     """Nothing at all, until the client goes: a black hole."""
     drip: bool = False
     """A byte of an endless header every 50 ms, so that no read of the client ever times out."""
+    reset: bool = False
+    """The connection is reset, as by a server that crashes or a firewall."""
+    delay: float = 0.0
+    """Seconds before the answer begins."""
+    cut: int | None = None
+    """So many bytes of the body, then the end of the connection."""
 
 
 def found(body: bytes = b"data", **headers: str) -> Answer:
@@ -73,6 +84,11 @@ class FakeS3:
         self, *answers: Answer, tls: ssl.SSLContext | None = None, address: tuple[str, int] = ("127.0.0.1", 0)
     ) -> None:
         self.requests: list[Received] = []
+        self.refused: dict[str, Answer] = {}
+        """By access key: what it gets instead of the script's answer, as long as it stands here."""
+        self.most_at_once = 0
+        """The most requests that were under way at the same time."""
+        self._under_way = 0
         self._answers = answers
         self._lock = threading.Lock()
         self.closing = threading.Event()
@@ -114,7 +130,20 @@ class FakeS3:
         """Record ``request`` and say what to answer."""
         with self._lock:
             self.requests.append(request)
-            return self._answers[min(len(self.requests), len(self._answers)) - 1]
+            answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
+            return self.refused.get(request.access_key, answer) if self.refused else answer
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count a request as under way."""
+        with self._lock:
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
 
 class _Server(ThreadingHTTPServer):
@@ -132,9 +161,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         received = Received(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         self.rfile.read(int(received.headers.get("content-length", "0")))
-        answer = self.server.fake.next_answer(received)
-        if answer.silent or answer.drip:
+        with self.server.fake.counting():
+            self._give(self.server.fake.next_answer(received))
+
+    def _give(self, answer: Answer) -> None:
+        if not self._waited(answer.delay):
+            self.close_connection = True
+        elif answer.silent or answer.drip:
             self._torment(answer)
+        elif answer.reset:
+            self._reset()
         elif answer.raw is not None:
             self.wfile.write(answer.raw)
             self.close_connection = True
@@ -147,15 +183,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            self.wfile.write(answer.body[: answer.cut])
+            self.close_connection = self.close_connection or answer.cut is not None
+
+    def _reset(self) -> None:
+        """Closing a socket that lingers for no time sends RST instead of FIN."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def _waited(self, delay: float) -> bool:
+        """Let ``delay`` seconds pass; False where the client, or this server, does not live so long."""
+        end = time.monotonic() + delay
+        while (left := end - time.monotonic()) > 0:
+            if self.server.fake.closing.wait(min(left, 0.05)) or self._client_is_gone():
+                return False
+        return True
 
     def _torment(self, answer: Answer) -> None:
         self.close_connection = True
         part = b"HTTP/1.1 200 OK\r\nx-drip: "
-        while not self.server.fake.closing.wait(0.05):
+        while not self.server.fake.closing.wait(0.05) and not self._client_is_gone():
             if answer.drip:
                 self.wfile.write(part)
                 part = b"x"
+
+    def _client_is_gone(self) -> bool:
+        if not select.select([self.connection], [], [], 0)[0]:
+            return False
+        return not self.connection.recv(1, 0 if isinstance(self.connection, ssl.SSLSocket) else socket.MSG_PEEK)
 
     do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815 # the base class's names
 

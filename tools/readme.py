@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectstore_sensor import WaitForObjectStoreFile
 from objectstore_watcher import cli, contract
-from objectstore_watcher.errors import KINDS
+from objectstore_watcher.errors import KINDS, Action, Kind
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -60,10 +60,14 @@ def files() -> str:
 def errors() -> str:
     """The table of errors."""
     rows = [
-        (f"`{kind.label}`", kind.cause, kind.action.value, "yes" if kind.retryable else "no", kind.cure)
+        (f"`{kind.label}`", kind.cause, _action(kind), "yes" if kind.retryable else "no", kind.cure)
         for kind in KINDS.values()
     ]
     return _table(("kind", "cause", "the watcher will", "Flyte retries", "what to do"), rows)
+
+
+def _action(kind: Kind) -> str:
+    return f"{kind.action.value}, or {Action.WAIT.value}: `{kind.policy}`" if kind.policy else kind.action.value
 
 
 def metrics() -> str:

@@ -52,7 +52,7 @@ DEFAULT_TIMEOUT = 86400.0
 """Seconds, a day: nothing waits for ever, and Flyte's scheduled workflows mostly come round within a day."""
 
 DEFAULT_REQUEST_TIMEOUT = 10.0
-"""Seconds that one request may take to connect, and then between two parts of the answer."""
+"""Seconds that a look may take: to resolve the server's name, connect, ask, and read the whole answer."""
 
 DEFAULT_HEARTBEAT_INTERVAL = 10.0
 """Seconds between two heartbeats. Three of them outlast the first two restarts of a watcher:
@@ -63,6 +63,13 @@ SHORTEST_HEARTBEAT_INTERVAL = 0.5
 
 HEARTBEATS_MISSED = 3
 """So many heartbeats may stay out before main gives the watcher up: one late on a busy node is no death."""
+
+PATIENCE = 60.0
+"""Seconds after its last look that a watcher which lives may take to answer: a throttled one needs some. Without this
+end, one that cannot answer would be waited for for ever."""
+
+POLICIES = ("fail", "wait")
+"""What to do where it depends on the user whether waiting can help."""
 
 MAX_FILE_BYTES = 64 * 1024
 """No file of the contract is longer: a 1,024-byte key escaped as JSON takes 6 KiB."""
@@ -93,11 +100,13 @@ class WatchSpec:
         uri: the object: ``s3://bucket/key``, ``file:///path`` or a plain path.
         poll_interval: seconds between two looks.
         timeout: seconds from the request to the deadline.
-        request_timeout: seconds that one request may take to connect, and then to answer.
+        request_timeout: seconds that one look may take, from resolving the server's name to its whole answer.
         heartbeat_interval: seconds between two heartbeats.
         endpoint: URL of the S3 API; empty: from the environment, else AWS.
         region: region that signs the requests; empty: from the environment, else us-east-1.
         ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
+        on_missing_bucket: ``fail`` or ``wait``, one of `POLICIES`.
+        on_forbidden: the same, where the server refuses access.
     """
 
     uri: str
@@ -107,7 +116,7 @@ class WatchSpec:
     timeout: float = field(default=DEFAULT_TIMEOUT, metadata={"help": "give up after this long (5m, 1h30m, 1d)"})
     request_timeout: float = field(
         default=DEFAULT_REQUEST_TIMEOUT,
-        metadata={"help": "longest time for one request to connect, then to answer"},
+        metadata={"help": "longest time for one look: to connect, to ask, to be answered"},
     )
     heartbeat_interval: float = field(
         default=DEFAULT_HEARTBEAT_INTERVAL,
@@ -116,6 +125,16 @@ class WatchSpec:
     endpoint: str = field(default="", metadata={"help": "URL of the S3 API (default: from the environment, else AWS)"})
     region: str = field(default="", metadata={"help": "region (default: from the environment, else us-east-1)"})
     ca_file: str = field(default="", metadata={"help": "PEM file of the certificate authorities to trust"})
+    on_missing_bucket: str = field(
+        default="fail", metadata={"help": "fail, or wait until somebody makes the bucket", "choices": POLICIES}
+    )
+    on_forbidden: str = field(
+        default="fail",
+        metadata={
+            "help": "fail, or wait on: without s3:ListBucket, S3 answers 403 for an absent object",
+            "choices": POLICIES,
+        },
+    )
 
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
@@ -126,9 +145,9 @@ class WatchSpec:
             InvalidArgument: a field cannot be right; the message names its flag.
         """
         uris.parse(self.uri)
-        for name in ("endpoint", "region", "ca_file"):
-            if not isinstance(getattr(self, name), str):
-                raise InvalidArgument(title(name), f"is a {type(getattr(self, name)).__name__}", cure="give a string")
+        for option in options():
+            if option.name not in self.DURATIONS:
+                _check_text(title(option.name), getattr(self, option.name), option.metadata.get("choices"))
         for name in self.DURATIONS:
             object.__setattr__(self, name, seconds(getattr(self, name), title(name)))
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
@@ -170,6 +189,13 @@ class WatchSpec:
             raise InvalidArgument(
                 "request", str(error), cure="write it with objectstore_watcher.waiting.ask"
             ) from error
+
+
+def _check_text(name: str, value: object, choices: tuple[str, ...] | None) -> None:
+    if not isinstance(value, str):
+        raise InvalidArgument(name, f"is a {type(value).__name__}", cure="give a string")
+    if choices and value not in choices:
+        raise InvalidArgument(name, f"{value!r} is unknown", cure=f"use {' or '.join(choices)}")
 
 
 def options() -> Iterator[Any]:
@@ -222,6 +248,11 @@ class Request:
     def deadline(self) -> float:
         """When the wait ends without the object: seconds on the monotonic clock."""
         return self.requested_monotonic + self.spec.timeout
+
+    @property
+    def answer_due(self) -> float:
+        """When the watcher must have answered: seconds on the monotonic clock."""
+        return self.deadline + self.spec.request_timeout + PATIENCE
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Request:

@@ -11,8 +11,10 @@ from enum import Enum
 
 
 class Action(str, Enum):
-    """What the watcher does when it meets a kind of error."""
+    """What the watcher does when it meets something."""
 
+    WAIT = "wait on"  # it is what waiting is for: look again after the poll interval
+    FOLLOW = "follow"  # ask again there, in the same look
     BACK_OFF = "back off"  # the server may recover: look again after an exponential pause
     FAIL = "fail"  # waiting cannot help: end with the marker ``failed``
 
@@ -22,11 +24,12 @@ class Kind:
     """One row of the table.
 
     Attributes:
-        label: the value of the metric label ``kind`` and of ``kind`` in the marker.
+        label: the value of the metric labels ``kind`` or ``outcome``, and of ``kind`` in the marker.
         action: what the watcher does.
         retryable: whether a new attempt of the task (another pod, later) can help.
         cause: what happened, in words.
         cure: what to do about it.
+        policy: the option by which users choose between `Action.FAIL` and `Action.WAIT`; empty: none.
     """
 
     label: str
@@ -34,15 +37,38 @@ class Kind:
     retryable: bool
     cause: str
     cure: str
+    policy: str = ""
 
 
 _ROWS = (
+    Kind(
+        "absent",
+        Action.WAIT,
+        True,
+        "the object is not there yet",
+        "nothing, while its producer is at work",
+    ),
+    Kind(
+        "other_region",
+        Action.FOLLOW,
+        True,
+        "the bucket is in another region, which the server names",
+        "nothing; region saves a request",
+    ),
+    Kind(
+        "redirect",
+        Action.FAIL,
+        False,
+        "the server says for good that the bucket is elsewhere, but not in which region",
+        "set the bucket's region with --region (region=) or its endpoint with --endpoint (endpoint=)",
+    ),
     Kind(
         "bucket_missing",
         Action.FAIL,
         False,
         "the bucket does not exist",
-        "create the bucket or correct its name in the path",
+        "create the bucket or correct its name in the path; --on-missing-bucket=wait (on_missing_bucket=) waits for it",
+        policy="on_missing_bucket",
     ),
     Kind(
         "forbidden",
@@ -50,7 +76,9 @@ _ROWS = (
         False,
         "the server refuses access (403)",
         "grant s3:GetObject on the object and s3:ListBucket on the bucket:"
-        " without s3:ListBucket, S3 answers 403 also for an object that is absent",
+        " without s3:ListBucket, S3 answers 403 also for an object that is absent;"
+        " where that cannot be granted, --on-forbidden=wait (on_forbidden=) waits on",
+        policy="on_forbidden",
     ),
     Kind(
         "credentials_missing",
@@ -80,6 +108,13 @@ _ROWS = (
         True,
         "the credentials have expired",
         "renew the session token; prefer an IAM role or a credentials file, which renew themselves",
+    ),
+    Kind(
+        "credentials_renewing",
+        Action.BACK_OFF,
+        True,
+        "credentials that worked before are refused; they come from a file or a service, which may renew them",
+        "check what renews them: the Secret, the role, the service that writes the file",
     ),
     Kind(
         "clock_skew",
@@ -135,7 +170,7 @@ _ROWS = (
         "malformed_answer",
         Action.BACK_OFF,
         True,
-        "the server's answer is not one of S3",
+        "the server's answer is not one that S3 is known to give",
         "check that the endpoint is the S3 API, not a console or a proxy's error page",
     ),
     Kind(

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from objectstore_watcher.errors import Action
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
 
 PHASES = ("idle", "waiting", "ready", "failed")
@@ -100,7 +101,7 @@ class Metrics:
                 else:
                     self._last_poll.set_to_current_time()
             case Pausing(seconds, error):
-                self._backoff.set(seconds if error else 0)
+                self._backoff.set(seconds if error and error.kind.action is Action.BACK_OFF else 0)
             case Succeeded(ready, lag):
                 self._end("ready")
                 if lag is not None and ready.polls > 1:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from objectstore_watcher.contract import (
     HEARTBEATS_MISSED,
+    PATIENCE,
     Failed,
     Ready,
     Request,
@@ -27,33 +28,39 @@ CHECK_INTERVAL = 0.02
 """Seconds between two looks at the directory: 10 ms of delay at the median for 1 to 2 % of a core."""
 
 
-def ask(directory: Path, spec: WatchSpec) -> None:
-    """Write the request, unless this pod's main wrote it before it was restarted.
+def ask(directory: Path, spec: WatchSpec) -> Request:
+    """Write the request, unless this pod's main wrote it before it was restarted; returns the one that counts.
 
     Raises:
         MarkerError: the directory is missing, read-only or full, or holds another request.
     """
+    request = Request(spec=spec)
     try:
-        write(directory, Request(spec=spec))
+        write(directory, request)
     except FileExistsError:
         before = read(directory, Request)
         if before is None or before.spec != spec:
             raise MarkerError(
                 str(directory), "holds another request", cure="use an empty directory for each wait"
             ) from None
+        return before
+    return request
 
 
-def wait(directory: Path, heartbeat_interval: float, *, sleep: Callable[[float], None] = time.sleep) -> Ready:
+def wait(
+    directory: Path, heartbeat_interval: float, *, until: float, sleep: Callable[[float], None] = time.sleep
+) -> Ready:
     """Wait until the watcher says ``ready`` or ``failed``, or dies.
 
     Args:
         directory: the marker directory.
         heartbeat_interval: seconds between two heartbeats, as the watcher was told.
+        until: when a watcher that lives must have answered, on the monotonic clock: `Request.answer_due`.
         sleep: how to pause between two looks, in seconds.
 
     Raises:
         WaitError: what the marker ``failed`` says.
-        WatcherDied: no heartbeat for `HEARTBEATS_MISSED` intervals.
+        WatcherDied: no heartbeat for `HEARTBEATS_MISSED` intervals; or no answer by ``until``.
         MarkerError: a marker cannot be read.
     """
     limit = heartbeat_interval * HEARTBEATS_MISSED
@@ -64,11 +71,12 @@ def wait(directory: Path, heartbeat_interval: float, *, sleep: Callable[[float],
         beat = last_heartbeat(directory)
         if beat != seen:
             seen, since = beat, time.monotonic()
-        elif time.monotonic() - since > limit:
+        now = time.monotonic()
+        if now - since > limit or now > until:
             # The watcher may have answered between the two looks above.
             if answer := _answer(directory):
                 return answer
-            raise WatcherDied(str(directory), _last_words(seen, limit))
+            raise WatcherDied(str(directory), _last_words(seen, limit) if now <= until else _SILENT)
         sleep(CHECK_INTERVAL)
 
 
@@ -79,6 +87,9 @@ def _answer(directory: Path) -> Ready | None:
     if isinstance(answer, Failed):
         raise answer.error()
     return answer
+
+
+_SILENT = f"the watcher lives, but gave no answer within {PATIENCE:g} s of its last look, at the deadline"
 
 
 def _last_words(seen: int, limit: float) -> str:

@@ -44,7 +44,7 @@ class Requested:
 
     Attributes:
         operation: ``head``, ``get`` or ``stat``.
-        outcome: ``found``, ``absent`` or ``error``.
+        outcome: ``found``, ``absent``, ``other_region`` or ``error``.
     """
 
     operation: str
@@ -68,7 +68,7 @@ class Pausing:
 
     Attributes:
         seconds: how much later.
-        error: why it is a back-off and not the poll interval, if so.
+        error: what the look met that the wait goes on after, if so.
     """
 
     seconds: float
@@ -161,12 +161,16 @@ class _Wait:
             try:
                 found = self._look(store)
             except StoreError as failure:
-                if failure.kind.action is Action.FAIL:
+                if self._action(failure) is Action.FAIL:
                     raise
                 found, error = None, failure
             if found:
                 return found
             self._pause(started, error)
+
+    def _action(self, error: WaitError) -> Action:
+        kind = error.kind
+        return Action.WAIT if kind.policy and getattr(self._request.spec, kind.policy) == "wait" else kind.action
 
     def _look(self, store: Store) -> Found | None:
         self._polls += 1
@@ -189,7 +193,7 @@ class _Wait:
             raise Stopped
 
     def _next_pause(self, taken: float, error: StoreError | None) -> float:
-        if error:
+        if error and self._action(error) is Action.BACK_OFF:
             self._errors_in_row += 1
             return self._uniform(0, min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10)))
         self._errors_in_row = 0

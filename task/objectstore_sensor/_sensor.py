@@ -47,12 +47,15 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         poll_interval: time between two looks; by default 10 s, or the timeout where that is shorter.
         timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
         metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
-        request_timeout: longest time for one request to connect, and then to answer; 10 s by default.
+        request_timeout: longest time for one look: to connect, to ask, to be answered; 10 s by default.
         heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up. With the
             default of 10 s a watcher may be restarted twice; with less, main takes the second restart for its death.
         endpoint: URL of the S3 API; by default as Flyte itself is configured, else AWS.
         region: region that signs the requests; by default from the environment.
         ca_file: PEM file, in the watcher's container, of the certificate authorities to trust.
+        on_missing_bucket: ``fail``, or ``wait`` until somebody makes the bucket.
+        on_forbidden: ``fail``, or ``wait`` on where the server refuses access: without s3:ListBucket, S3 answers 403
+            for an absent object, and the object is found once it is there.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -81,6 +84,8 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
         endpoint: str = "",
         region: str = "",
         ca_file: str = "",
+        on_missing_bucket: str = "fail",
+        on_forbidden: str = "fail",
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
@@ -112,6 +117,8 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
             endpoint=endpoint,
             region=region,
             ca_file=ca_file,
+            on_missing_bucket=on_missing_bucket,
+            on_forbidden=on_forbidden,
         )
         _warn_if_cut_off(self._spec.timeout, task_metadata)
         super().__init__(
@@ -267,8 +274,8 @@ def _wait_for_watcher(spec: WatchSpec) -> None:
         )
     directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     with _ending_on_sigterm():
-        waiting.ask(directory, spec)
-        waiting.wait(directory, spec.heartbeat_interval)
+        request = waiting.ask(directory, spec)
+        waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due)
 
 
 @contextmanager

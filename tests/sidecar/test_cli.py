@@ -51,6 +51,8 @@ SAMPLES = {
     "endpoint": Sample("http://one:9000", "https://other", of_spec("endpoint"), "http://one:9000", "https://other"),
     "region": Sample("eu-west-1", "eu-west-2", of_spec("region"), "eu-west-1", "eu-west-2"),
     "ca_file": Sample("/one.pem", "/other.pem", of_spec("ca_file"), "/one.pem", "/other.pem"),
+    "on_missing_bucket": Sample("wait", "fail", of_spec("on_missing_bucket"), "wait", "fail"),
+    "on_forbidden": Sample("wait", "fail", of_spec("on_forbidden"), "wait", "fail"),
     "dir": Sample("/one", "/other", lambda settings: settings.directory, Path("/one"), Path("/other")),
     "metrics_address": Sample(":1", ":2", lambda settings: settings.metrics_address, ":1", ":2"),
     "log_format": Sample("json", "text", lambda settings: settings.log_format, "json", "text"),
@@ -126,6 +128,10 @@ def test_the_installed_command_tells_its_version() -> None:
     [
         ([], "PATH: no path to wait for is given; try objectstore-watcher s3://bucket/key"),
         (["--dir=/m", "--timeout=5"], "--timeout: has no effect without a PATH; main's request says it"),
+        (
+            [URI, "--on-forbidden=ignore"],
+            "--on-forbidden (on_forbidden): 'ignore' is unknown; use fail or wait",
+        ),
         ([URI, "--log-format=xml"], "--log-format: 'xml' is unknown; use one of auto, json, text"),
         ([URI, "--time=5"], "arguments: unrecognized arguments: --time=5; see objectstore-watcher --help"),
         ([URI, URI], f"arguments: unrecognized arguments: {URI}; see objectstore-watcher --help"),

@@ -39,6 +39,8 @@ def specs(draw: st.DrawFn) -> WatchSpec:
         "endpoint": draw(st.sampled_from(["http://minio:9000", "https://s3.example.com", "http://[::1]:1"])),
         "region": draw(hostile.keys()),
         "ca_file": draw(hostile.keys()),
+        "on_missing_bucket": draw(st.sampled_from(contract.POLICIES)),
+        "on_forbidden": draw(st.sampled_from(contract.POLICIES)),
     }
     chosen = draw(st.sets(st.sampled_from(sorted(options))))
     if "poll_interval" in chosen or "timeout" in chosen:
@@ -114,6 +116,10 @@ def test_defaults_are_left_out_of_the_command_line() -> None:
         ({"heartbeat_interval": math.nan}, "--heartbeat-interval (heartbeat_interval)"),
         ({"poll_interval": 60, "timeout": 5}, "--timeout (timeout)"),
         ({"endpoint": "minio:9000"}, "--endpoint (endpoint)"),
+        ({"region": 5}, "--region (region)"),
+        ({"on_missing_bucket": "retry"}, "--on-missing-bucket (on_missing_bucket)"),
+        ({"on_forbidden": None}, "--on-forbidden (on_forbidden)"),
+        ({"on_forbidden": "WAIT"}, "--on-forbidden (on_forbidden)"),
     ],
 )
 def test_a_value_that_cannot_be_right_is_refused_by_the_name_of_its_flag(options: dict[str, Any], flag: str) -> None:
@@ -134,7 +140,7 @@ def test_a_heartbeat_that_a_busy_node_cannot_keep_is_refused() -> None:
 
 def test_a_spec_has_no_place_for_a_credential() -> None:
     names = {field.name for field in fields(WatchSpec)}
-    assert names == {"uri", "endpoint", "region", "ca_file", *WatchSpec.DURATIONS}
+    assert names == {"uri", "endpoint", "region", "ca_file", "on_missing_bucket", "on_forbidden", *WatchSpec.DURATIONS}
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.errors import Action, StoreError
+from objectstore_watcher.errors import KINDS, Action, StoreError
 from objectstore_watcher.stores import KeyPair, Store, open_store
 
-from tests.fake_s3 import Answer, FakeS3, found
+from tests.fake_s3 import Answer, FakeS3, error, found
 from tests.servers import ROOT
 
 Environment = pytest.MonkeyPatch
@@ -199,6 +199,46 @@ def test_a_credentials_service_that_fails_at_the_renewal_is_waited_for(monkeypat
             store.look()
     assert failure.value.kind.action is Action.BACK_OFF
     assert failure.value.kind.label == "credentials_unavailable"
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "ExpiredToken"), (403, "InvalidAccessKeyId")])
+def test_credentials_that_worked_and_may_be_renewed_are_waited_for(status: int, code: str) -> None:
+    """The old key is withdrawn before the new one is in the file, as when a mounted Secret lags behind."""
+    write_aws_file("first")
+    with FakeS3(found()) as server:
+        store = opened(server)
+        assert store.look()
+        server.refused["first"] = error(status, code)
+        with pytest.raises(StoreError, match="credentials that worked before are refused") as refused:
+            store.look()
+        write_aws_file("second")
+        assert store.look()
+    assert refused.value.kind is KINDS["credentials_renewing"]
+    assert f"HTTP {status} {code}" in str(refused.value)
+
+
+def test_credentials_that_never_worked_are_not_waited_for() -> None:
+    write_aws_file("first")
+    with FakeS3(error(400, "ExpiredToken")) as server, pytest.raises(StoreError) as refused:
+        opened(server).look()
+    assert refused.value.kind is KINDS["credentials_expired"]
+
+
+def test_credentials_of_variables_cannot_be_renewed_and_are_not_waited_for(monkeypatch: Environment) -> None:
+    variables("FLYTE_AWS_")[1](monkeypatch)
+    with FakeS3(found()) as server:
+        store = opened(server)
+        assert store.look()
+        server.refused["from FLYTE_AWS_"] = error(400, "ExpiredToken")
+        with pytest.raises(StoreError) as refused:
+            store.look()
+    assert refused.value.kind is KINDS["credentials_expired"]
+
+
+def test_a_credentials_service_cannot_fill_the_memory(monkeypatch: Environment) -> None:
+    with FakeS3(Answer(body=b"x" * 65537)) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        failing("credentials_unavailable")
 
 
 def missing() -> StoreError:

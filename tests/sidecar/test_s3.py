@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import gzip
 import io
 import os
+import resource
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -20,9 +23,10 @@ from minio.versioningconfig import VersioningConfig
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, Action, InvalidArgument, StoreError
 from objectstore_watcher.stores import Found, KeyPair, Store, open_store
+from objectstore_watcher.stores.s3 import EXPLAINED_FOR
 from objectstore_watcher.watch import watch
 
-from tests.fake_s3 import SILENT, Answer, FakeS3, error, found
+from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error, found
 from tests.servers import MinioServer, free_port
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
@@ -243,6 +247,10 @@ ROWS = [
     ("throttled", error(503, "SlowDown"), "HTTP 503"),
     ("throttled", error(429, "TooManyRequests"), "HTTP 429"),
     ("throttled", error(400, "RequestLimitExceeded"), "HTTP 400 RequestLimitExceeded"),
+    ("redirect", error(301, "PermanentRedirect"), "HTTP 301 PermanentRedirect"),
+    ("redirect", Answer(301, {"Location": "http://127.0.0.1:1/elsewhere"}), "Response code: 301"),
+    ("redirect", Answer(308), "HTTP 308"),
+    ("timeout", error(400, "RequestTimeout"), "HTTP 400 RequestTimeout"),
     ("server_error", error(500, "InternalError"), "HTTP 500"),
     ("server_error", Answer(502), "HTTP 502"),
     ("invalid_argument", error(400, "KeyTooLongError"), "HTTP 400 KeyTooLongError"),
@@ -258,6 +266,9 @@ ROWS = [
     ("malformed_answer", found(Last_Modified="yesterday"), "ValueError"),
     ("malformed_answer", found(Content_Length="many"), "ValueError"),
     ("malformed_answer", Answer(304), "HTTP 304"),
+    ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"x" * 65537), "more than 65536 bytes"),
+    ("connection", replace(error(404, "NoSuchKey"), cut=40), "IncompleteRead"),
+    ("connection", Answer(reset=True), "Connection reset by peer"),
     ("connection", Answer(raw=b""), "Remote end closed connection without response"),
     ("connection", Answer(raw=b"SSH-2.0-OpenSSH\r\n"), "SSH-2.0-OpenSSH"),
     ("connection", Answer(200, {f"x-{number}": "y" for number in range(200)}), "got more than 100 headers"),
@@ -285,6 +296,69 @@ def test_an_answer_that_stops_half_way_is_a_timeout_told_in_its_own_words() -> N
     with FakeS3(error(404, "NoSuchKey", Content_Length="1000")) as server:
         message = refused(at_fake(server, request_timeout=0.2), "timeout", "timed out")
     assert "NoSuchKey" not in message
+
+
+def test_an_error_of_any_length_costs_no_more_memory_than_is_allowed_to_be_read() -> None:
+    """A body that never ends: without the limit, the look would take all memory or all its time."""
+    endless = Answer(404, {"Content-Type": "application/xml", "Content-Length": str(10**12)}, b"x" * 70_000)
+    with FakeS3(endless) as server:
+        refused(at_fake(server), "malformed_answer", "more than 65536 bytes")
+
+
+def test_an_error_that_is_packed_is_not_unpacked() -> None:
+    bomb = Answer(404, {"Content-Type": "application/xml", "Content-Encoding": "gzip"}, gzip.compress(b" " * 10**8))
+    with FakeS3(bomb) as server:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        refused(at_fake(server), "malformed_answer", "more than 65536 bytes")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
+
+
+@pytest.mark.parametrize("hole", [SILENT, DRIP, Answer(raw=b"HTTP/1.1 200 OK\r\n", delay=3600)])
+def test_a_dead_server_costs_a_look_no_more_than_its_time_and_gets_one_request_at_a_time(hole: Answer) -> None:
+    """The header that drips would keep every single read from timing out."""
+    with FakeS3(hole) as server:
+        store = at_fake(server, request_timeout=0.2)
+        for _ in range(5):
+            began = time.monotonic()
+            refused(store, "timeout", "timed out")
+            assert time.monotonic() - began < 10  # 0.2 s, on a machine that is not busy
+        assert len(server.requests) == 5
+        assert server.most_at_once <= 2  # one, and one that the server has not yet seen end
+
+
+def test_a_handshake_that_drips_costs_no_more_than_its_time() -> None:
+    """A TLS record that never ends."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+
+        def drip() -> None:
+            connection = stack.enter_context(server.accept()[0])
+            connection.sendall(b"\x16\x03\x03\x3f\xff")
+            with suppress(OSError):
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.05)
+
+        threading.Thread(target=drip, daemon=True).start()
+        endpoint = f"https://127.0.0.1:{server.getsockname()[1]}"
+        refused(opened(URI, FAKE_KEYS, endpoint=endpoint, request_timeout=0.3), "timeout", "timed out")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/html\r\n\r\n"
+        b"<center>The plain HTTP request was sent to HTTPS port</center>",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ],
+    ids=["Go", "nginx", "a TLS alert"],
+)
+def test_http_to_a_port_that_speaks_tls_is_told(told: bytes) -> None:
+    with FakeS3(Answer(raw=told)) as server, pytest.raises(StoreError) as refused:
+        at_fake(server).look()
+    assert refused.value.kind is KINDS["tls"]
+    assert "the server speaks TLS on this port" in str(refused.value)
+    assert "write https:// in the endpoint" in str(refused.value)
 
 
 def test_a_host_that_does_not_take_the_connection_is_a_timeout() -> None:
@@ -347,7 +421,8 @@ def test_without_credentials_nothing_is_requested() -> None:
 
 def test_every_kind_of_error_of_a_store_is_in_this_file() -> None:
     elsewhere = {"not_a_file", "unreadable", "deadline_exceeded", "watcher_died", "marker_unwritable", "internal"}
-    here = {kind for kind, _, _ in ROWS} | {"timeout", "dns", "tls", "credentials_missing", "credentials_unavailable"}
+    elsewhere |= {"credentials_unavailable", "credentials_renewing"}  # in test_credentials.py
+    here = {kind for kind, _, _ in ROWS} | {"dns", "tls", "credentials_missing", "absent", "other_region"}
     assert here | elsewhere == set(KINDS)
 
 
@@ -362,11 +437,20 @@ def test_the_cause_that_a_head_does_not_tell_is_fetched_by_one_get_of_one_byte(s
     assert server.requests[1].headers["range"] == "bytes=0-0"
 
 
-def test_the_cause_is_fetched_once_and_later_looks_are_one_head_each() -> None:
-    with FakeS3(error(404, "NoSuchKey")) as server:
+@pytest.mark.parametrize(("status", "code"), [(404, "NoSuchKey"), (404, "NoSuchBucket"), (403, "AccessDenied")])
+def test_the_cause_is_fetched_once_and_asked_for_again_after_many_looks(status: int, code: str) -> None:
+    with FakeS3(error(status, code)) as server:
         store = at_fake(server)
-        assert [store.look() for _ in range(5)] == [None] * 5
-    assert server.methods == ["HEAD", "GET", "HEAD", "HEAD", "HEAD", "HEAD"]
+        for _ in range(EXPLAINED_FOR + 3):
+            look_anyway(store)
+    assert server.methods == ["HEAD", "GET", *["HEAD"] * (EXPLAINED_FOR - 1), "HEAD", "GET", "HEAD", "HEAD"]
+
+
+def test_a_bucket_that_is_deleted_during_the_wait_is_noticed_in_the_end() -> None:
+    with FakeS3(*[error(404, "NoSuchKey")] * 3, error(404, "NoSuchBucket")) as server:
+        store = at_fake(server)
+        assert [store.look() for _ in range(EXPLAINED_FOR)] == [None] * EXPLAINED_FOR
+        refused(store, "bucket_missing", "HTTP 404 NoSuchBucket")
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", "AccessDenied"])
@@ -417,7 +501,7 @@ def test_a_bucket_of_another_region_is_asked_there_and_from_then_on(status: int)
 
 def test_a_server_that_sends_around_in_circles_is_not_followed() -> None:
     with FakeS3(error(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")) as server:
-        refused(at_fake(server), "malformed_answer", "HTTP 301 PermanentRedirect")
+        refused(at_fake(server), "redirect", "HTTP 301 PermanentRedirect")
     assert server.methods == ["HEAD", "HEAD", "GET"]
 
 
@@ -504,6 +588,7 @@ def test_what_can_pass_is_waited_out_and_what_cannot_is_not() -> None:
     waited_out = {label for label, kind in KINDS.items() if kind.action is Action.BACK_OFF}
     assert waited_out == {
         "connection",
+        "credentials_renewing",
         "credentials_unavailable",
         "dns",
         "malformed_answer",

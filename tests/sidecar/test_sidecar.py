@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import sys
@@ -86,7 +87,7 @@ def test_the_watcher_idles_until_main_asks_then_answers_then_stays(
     assert listing(marker_directory) == ["heartbeat", "request"]
 
     minio.put(bucket, "key", b"12345")
-    ready = waiting.wait(marker_directory, 10)
+    ready = waiting.wait(marker_directory, 10, until=math.inf)
     assert (ready.uri, ready.bucket, ready.key, ready.size) == (f"s3://{bucket}/key", bucket, "key", 5)
     assert ready.polls == ready.requests > 2
 
@@ -102,7 +103,7 @@ def test_the_request_can_be_there_before_the_watcher(start: Start, marker_direct
     (tmp_path / "file").touch()
     waiting.ask(marker_directory, WatchSpec(uri=str(tmp_path / "file")))
     start("--dir", marker_directory)
-    assert waiting.wait(marker_directory, 10).polls == 1
+    assert waiting.wait(marker_directory, 10, until=math.inf).polls == 1
 
 
 def test_a_plain_pod_asks_by_flags(start: Start, marker_directory: Path, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_what_main_asks_is_what_is_waited_for_byte_for_byte(
     url = metrics_url(watcher)
     eventually(lambda: samples(url)["objectstore_watcher_polls_total"] > 3, "the watcher polls")
     minio.put(bucket, key)
-    ready = waiting.wait(marker_directory, 10)
+    ready = waiting.wait(marker_directory, 10, until=math.inf)
     assert (ready.key.encode(), ready.uri) == (key.encode(), f"s3://{bucket}/{key}")
     shown = "".join(path.read_text() for path in marker_directory.iterdir()) + get(f"{url}/metrics")[1]
     assert minio.SECRET_KEY not in shown + terminate(watcher)[1]
@@ -135,7 +136,7 @@ def test_a_failure_is_a_marker_and_the_watcher_stays(start: Start, marker_direct
     with FakeS3(error(404, "NoSuchBucket")) as server:
         watcher = start("--dir", marker_directory, URI, "--metrics-address=127.0.0.1:0", **server.env())
         with pytest.raises(StoreError, match=r"the bucket does not exist .* create the bucket or correct its name"):
-            waiting.wait(marker_directory, 10)
+            waiting.wait(marker_directory, 10, until=math.inf)
         assert phase(metrics_url(watcher)) == "failed"
         assert terminate(watcher)[0] == 0
     failed = json.loads((marker_directory / "failed").read_text())
@@ -192,12 +193,12 @@ def test_a_watcher_that_restarts_does_not_begin_the_timeout_anew(
         (tmp_path / "file").touch()
     start(*args)
     if is_there:
-        ready = waiting.wait(marker_directory, 10)
+        ready = waiting.wait(marker_directory, 10, until=math.inf)
         assert ready.polls == 1
         assert ready.waited > 60
     else:
         with pytest.raises(DeadlineExceeded, match="did not appear within 30 s in 1 looks"):
-            waiting.wait(marker_directory, 10)
+            waiting.wait(marker_directory, 10, until=math.inf)
     assert state(marker_directory)["request"] == before["request"]
 
 
@@ -328,7 +329,7 @@ def test_the_heart_stops_when_the_watching_thread_is_stuck(marker_directory: Pat
         url = metrics_url(watcher)
         eventually(lambda: get(f"{url}/healthz")[0] == 503, "it is no longer healthy")
         with pytest.raises(WatcherDied):
-            waiting.wait(marker_directory, 0.1)
+            waiting.wait(marker_directory, 0.1, until=math.inf)
 
 
 def test_a_directory_that_goes_away_ends_the_watcher_with_the_code_for_it(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import os
+import re
 import signal
 import time
 from functools import partial
@@ -22,7 +24,7 @@ INTERVAL = 0.02
 
 def test_ready_is_returned(marker_directory: Path) -> None:
     contract.write(marker_directory, Ready(uri=URI, size=4))
-    assert waiting.wait(marker_directory, 60) == Ready(uri=URI, size=4)
+    assert waiting.wait(marker_directory, 60, until=math.inf) == Ready(uri=URI, size=4)
 
 
 def test_a_marker_that_comes_later_is_noticed(marker_directory: Path) -> None:
@@ -34,37 +36,37 @@ def test_a_marker_that_comes_later_is_noticed(marker_directory: Path) -> None:
         if len(looks) == 5:
             contract.write(marker_directory, Ready(uri=URI))
 
-    assert waiting.wait(marker_directory, 60, sleep=sleep) == Ready(uri=URI)
+    assert waiting.wait(marker_directory, 60, until=math.inf, sleep=sleep) == Ready(uri=URI)
     assert looks == [waiting.CHECK_INTERVAL] * 5
 
 
 @pytest.mark.parametrize("error", [DeadlineExceeded(URI, "too late"), StoreError(URI, "gone", kind="bucket_missing")])
 def test_failed_raises_the_error_that_the_watcher_met(marker_directory: Path, error: WaitError) -> None:
     contract.write(marker_directory, Failed.of(URI, error))
-    with pytest.raises(type(error), match=f"^{error}$"):
-        waiting.wait(marker_directory, 60)
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        waiting.wait(marker_directory, 60, until=math.inf)
 
 
 def test_a_marker_that_cannot_be_read_is_an_error_and_no_reason_to_wait(marker_directory: Path) -> None:
     (marker_directory / "ready").write_text("found it!")
     with pytest.raises(MarkerError, match="is not what this version writes"):
-        waiting.wait(marker_directory, 60)
+        waiting.wait(marker_directory, 60, until=math.inf)
 
 
 def test_a_watcher_that_never_comes_is_dead(marker_directory: Path) -> None:
     with pytest.raises(WatcherDied, match=r"gave no sign of life within 0.06 s of the start; look at the watcher cont"):
-        waiting.wait(marker_directory, INTERVAL)
+        waiting.wait(marker_directory, INTERVAL, until=math.inf)
 
 
 def test_a_watcher_without_a_directory_is_dead(tmp_path: Path) -> None:
     with pytest.raises(WatcherDied):
-        waiting.wait(tmp_path / "missing", INTERVAL)
+        waiting.wait(tmp_path / "missing", INTERVAL, until=math.inf)
 
 
 def test_a_watcher_whose_heartbeat_stops_is_dead(marker_directory: Path) -> None:
     contract.beat(marker_directory)
     with pytest.raises(WatcherDied, match=r"gave no sign of life for 0\.06 s"):
-        waiting.wait(marker_directory, INTERVAL)
+        waiting.wait(marker_directory, INTERVAL, until=math.inf)
 
 
 def test_a_watcher_lives_as_long_as_its_heartbeat_changes(marker_directory: Path) -> None:
@@ -80,7 +82,28 @@ def test_a_watcher_lives_as_long_as_its_heartbeat_changes(marker_directory: Path
         if time.monotonic() - begun > 3 * 3 * 0.1:
             contract.write(marker_directory, Ready(uri=URI))
 
-    assert waiting.wait(marker_directory, 0.1, sleep=sleep) == Ready(uri=URI)
+    assert waiting.wait(marker_directory, 0.1, until=math.inf, sleep=sleep) == Ready(uri=URI)
+
+
+def test_a_watcher_that_lives_and_never_answers_is_not_waited_for_for_ever(marker_directory: Path) -> None:
+    beats = 0
+
+    def sleep(pause: float) -> None:
+        nonlocal beats
+        beats += 1
+        contract.beat(marker_directory)
+        time.sleep(0.001)
+
+    until = time.monotonic() + 0.2
+    with pytest.raises(WatcherDied, match="the watcher lives, but gave no answer within 60 s of its last look"):
+        waiting.wait(marker_directory, 60, until=until, sleep=sleep)
+    assert beats > 1
+    assert time.monotonic() > until
+
+
+def test_an_answer_is_due_some_time_after_the_last_look(marker_directory: Path) -> None:
+    spec = WatchSpec(uri=URI, timeout=100, request_timeout=7)
+    assert Request(spec=spec, requested_monotonic=1000.0).answer_due == 1000 + 100 + 7 + contract.PATIENCE
 
 
 def test_an_answer_at_the_very_limit_counts(marker_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,14 +119,14 @@ def test_an_answer_at_the_very_limit_counts(marker_directory: Path, monkeypatch:
 
     monkeypatch.setattr(waiting, "last_heartbeat", last_heartbeat)
     sleep = partial(time.sleep, 3 * INTERVAL + 0.01)
-    assert waiting.wait(marker_directory, INTERVAL, sleep=lambda pause: sleep()) == Ready(uri=URI)
+    assert waiting.wait(marker_directory, INTERVAL, until=math.inf, sleep=lambda pause: sleep()) == Ready(uri=URI)
     assert looks == 2
 
 
 def test_main_asks_once_however_often_it_is_restarted(marker_directory: Path) -> None:
-    waiting.ask(marker_directory, WatchSpec(uri=URI))
+    asked = waiting.ask(marker_directory, WatchSpec(uri=URI))
     first = contract.read(marker_directory, Request)
-    waiting.ask(marker_directory, WatchSpec(uri=URI))
+    assert waiting.ask(marker_directory, WatchSpec(uri=URI)) == asked == first
     assert first
     assert first.spec == WatchSpec(uri=URI)
     assert contract.read(marker_directory, Request) == first
@@ -139,6 +162,6 @@ def test_main_fails_within_the_heartbeat_limit_when_the_watcher_is_killed_or_han
 
     begun = time.monotonic()
     with pytest.raises(WatcherDied, match=r"gave no sign of life for 1\.5 s"):
-        waiting.wait(marker_directory, 0.5, sleep=sleep)
+        waiting.wait(marker_directory, 0.5, until=math.inf, sleep=sleep)
     assert killed
     assert time.monotonic() - killed < 15

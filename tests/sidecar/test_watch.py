@@ -34,7 +34,7 @@ def wait(request: Request, time: VirtualTime, diary: Diary | None = None) -> Rea
     return watch(request, stop=time, observe=observe, clock=time.clock, uniform=highest)
 
 
-def wait_for(server: FakeS3, time: VirtualTime, diary: Diary | None = None, **options: float) -> Ready:
+def wait_for(server: FakeS3, time: VirtualTime, diary: Diary | None = None, **options: float | str) -> Ready:
     # A region and credentials that cost nothing to find.
     return wait(time.request(URI, endpoint=server.endpoint, **options), time, diary)
 
@@ -188,6 +188,41 @@ def test_an_error_that_waiting_cannot_help_ends_the_wait_at_once() -> None:
         wait_for(server, time, diary)
     assert time.pauses == []
     assert diary[-2:] == [Polled(gone.value), GaveUp(gone.value)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "code"),
+    [("on_missing_bucket", 404, "NoSuchBucket"), ("on_forbidden", 403, "AccessDenied")],
+)
+def test_what_users_differ_about_is_waited_for_at_the_poll_interval_where_they_ask_for_it(
+    policy: str, status: int, code: str
+) -> None:
+    time, diary = VirtualTime(), Diary()
+    refusal = error(status, code, x_minio_error_code=code)
+    with FakeS3(refusal, refusal, refusal, DOWN, refusal, found()) as server:
+        wait_for(server, time, diary, poll_interval=10, **{policy: "wait"})
+    assert time.pauses == [10, 10, 10, 1, 10]
+    kinds = [polled.error.kind.label for polled in diary.of(Polled) if isinstance(polled, Polled) and polled.error]
+    assert kinds == [kinds[0]] * 3 + ["server_error", kinds[0]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "code"),
+    [("on_missing_bucket", 403, "AccessDenied"), ("on_forbidden", 404, "NoSuchBucket")],
+)
+def test_one_policy_is_not_the_other(policy: str, status: int, code: str) -> None:
+    time = VirtualTime()
+    with FakeS3(error(status, code)) as server, pytest.raises(StoreError):
+        wait_for(server, time, None, **{policy: "wait"})
+    assert time.pauses == []
+
+
+def test_a_bucket_that_was_never_made_is_told_at_the_deadline() -> None:
+    time = VirtualTime()
+    with FakeS3(error(404, "NoSuchBucket")) as server, pytest.raises(DeadlineExceeded) as late:
+        wait_for(server, time, timeout=20, on_missing_bucket="wait")
+    assert "within 20 s in 3 looks, the last of which failed: the bucket does not exist" in str(late.value)
+    assert "create the bucket" in str(late.value)
 
 
 def test_an_argument_that_the_store_refuses_ends_the_wait_before_the_first_request() -> None:

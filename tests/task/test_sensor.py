@@ -95,6 +95,11 @@ class TestBadArguments:
         with pytest.raises(InvalidArgument, match=r"^--endpoint \(endpoint\): is not the URL of a server; write http"):
             WaitForObjectStoreFile(endpoint="minio:9000")
 
+    @pytest.mark.parametrize("name", ["on_missing_bucket", "on_forbidden"])
+    def test_a_policy_that_is_none(self, name: str) -> None:
+        with pytest.raises(InvalidArgument, match=rf"\({name}\): 'ignore' is unknown; use fail or wait$"):
+            WaitForObjectStoreFile(**{name: "ignore"})  # type: ignore[arg-type]
+
     @pytest.mark.parametrize(
         ("name", "told"),
         [

@@ -38,7 +38,7 @@ class Store(Protocol):
     def look(self, within: float = math.inf) -> Found | None:
         """The object, or None while it is absent; raises StoreError where the store cannot say.
 
-        Each request is given up after ``within`` seconds if that is less than the spec's request timeout.
+        A look is given up after ``within`` seconds if that is less than the spec's request timeout.
         """
 
 
@@ -61,14 +61,16 @@ def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None 
     Raises:
         InvalidArgument: the endpoint, region or CA file cannot be used.
     """
+    from objectstore_watcher.stores.bounded import BoundedStore
+
     location = parse(spec.uri)
     if isinstance(location, FileLocation):
         from objectstore_watcher.stores.local import LocalStore
 
-        return LocalStore(location, on_request)
+        return BoundedStore(LocalStore(location, on_request), spec.request_timeout)
     from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
 
-    return S3Store(location, spec, on_request, key_pair)
+    return BoundedStore(S3Store(location, spec, on_request, key_pair), spec.request_timeout)
 
 
 def preload() -> None:

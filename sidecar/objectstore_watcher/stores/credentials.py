@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 
-import certifi
 import urllib3
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import (
@@ -26,6 +25,7 @@ from minio.credentials.providers import (
 from objectstore_watcher.contract import ENV_PREFIX
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import KeyPair
+from objectstore_watcher.stores.http import Http
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
 
@@ -100,10 +100,20 @@ class Chain(Provider):
     minio-py's own chain keeps what it found, and stops at the first provider that cannot be reached.
     """
 
-    def __init__(self, providers: Sequence[Provider], subject: str) -> None:
+    def __init__(self, providers: Sequence[Provider], subject: str, http: Http) -> None:
         self._providers = providers
         self._subject = subject
+        self._http = http
         self._chosen: Provider | None = None
+
+    @property
+    def may_renew(self) -> bool:
+        """Whether the credentials in use can change during the wait: those of a file or a service, not variables."""
+        return isinstance(self._chosen, AWSConfigProvider | MinioClientConfigProvider | IamAwsProvider)
+
+    def abort(self) -> None:
+        """Break off a request to a service that gives credentials, from another thread."""
+        self._http.abort()
 
     def retrieve(self) -> Credentials:
         """The credentials.
@@ -136,13 +146,15 @@ class Chain(Provider):
         return self._chosen is not None or bool(_first(_SERVICE_VARIABLES))
 
 
-def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
+def chain(subject: str, key_pair: KeyPair | None = None) -> Chain:
     """All places where credentials can be: given, an own Secret, Flyte's, AWS's, MinIO's, files, IAM.
 
     Args:
         subject: what they are for, to be named in the error.
         key_pair: credentials that come first.
     """
+    is_service = bool(_first(_SERVICE_VARIABLES))
+    http = Http(_SERVICE_TIMEOUT if is_service else _METADATA_TIMEOUT, ca_file() if is_service else None)
     return Chain(
         [
             *([StaticProvider(*key_pair)] if key_pair else []),
@@ -152,17 +164,13 @@ def chain(subject: str, key_pair: KeyPair | None = None) -> Provider:
             EnvMinioProvider(),
             AWSConfigProvider(),
             MinioClientConfigProvider(),
-            *_iam(),
+            # Web identity, ECS or EKS where their variables are set, else EC2, unless AWS's own variable forbids that.
+            *([IamAwsProvider(http_client=http)] if is_service or not _is_ec2_disabled() else []),
         ],
         subject,
+        http,
     )
 
 
-def _iam() -> Sequence[Provider]:
-    """Web identity, ECS or EKS where their variables are set, else EC2, unless AWS's own variable switches that off."""
-    is_service = bool(_first(_SERVICE_VARIABLES))
-    if not is_service and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        return ()
-    timeout = _SERVICE_TIMEOUT if is_service else _METADATA_TIMEOUT
-    http = urllib3.PoolManager(timeout=timeout, retries=False, ca_certs=ca_file() or certifi.where())
-    return (IamAwsProvider(http_client=http),)
+def _is_ec2_disabled() -> bool:
+    return os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import stat
 from pathlib import Path
 
@@ -18,7 +17,7 @@ class LocalStore:
         self._location = location
         self._on_request = on_request
 
-    def look(self, within: float = math.inf) -> Found | None:  # the kernel answers at once
+    def look(self, within: float) -> Found | None:  # the kernel answers at once, but for network file systems
         """The file, or None while it is absent.
 
         Raises:
@@ -37,3 +36,12 @@ class LocalStore:
         if stat.S_ISDIR(status.st_mode):
             raise StoreError(self._location.uri, kind="not_a_file")
         return Found(bucket="", key=str(path.absolute()), size=status.st_size, last_modified=status.st_mtime)
+
+    def give_up(self, after: float) -> StoreError:
+        """The error for a file system that does not answer, such as NFS without its server."""
+        return StoreError(
+            self._location.uri,
+            f"timed out: the file system does not answer within {after:g} s",
+            cure="check the mount and its server",
+            kind="timeout",
+        )

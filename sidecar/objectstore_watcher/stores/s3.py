@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import re
 import ssl
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
-import certifi
-import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
-from objectstore_watcher import contract
 from objectstore_watcher.contract import WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
+from objectstore_watcher.stores.http import BodyTooLong, Http
 from objectstore_watcher.uri import ObjectLocation, parse_endpoint
 
 T = TypeVar("T")
 
-SHORTEST_LOOK = 1.0
-"""Seconds that a request may take even at the deadline, so that the last look has a chance."""
+EXPLAINED_FOR = 60
+"""Looks that an explanation is good for: ten minutes at the default interval, for 2 % more requests."""
 
 _ABSENT = {"NoSuchKey", "NoSuchVersion"}
 
@@ -44,6 +42,8 @@ _KIND_OF_CODE = {
     "TokenRefreshRequired": "credentials_expired",
     "RequestTimeTooSkewed": "clock_skew",
     "RequestExpired": "clock_skew",
+    "PermanentRedirect": "redirect",
+    "RequestTimeout": "timeout",
     "SlowDown": "throttled",
     "SlowDownRead": "throttled",
     "TooManyRequests": "throttled",
@@ -53,10 +53,25 @@ _KIND_OF_CODE = {
 }
 """Error codes of S3 and MinIO. Codes that are not here are judged by their HTTP status."""
 
+_RENEWABLE = {"credentials_expired", "credentials_invalid"}
+
 _REDIRECTS = {301, 307, 400}
 """HTTP status with which S3 names another region: AWS answers a HEAD that was signed for the wrong one with 400."""
 
-_KIND_OF_STATUS = {401: "credentials_invalid", 403: "forbidden", 429: "throttled", 503: "throttled"}
+_KIND_OF_STATUS = {
+    301: "redirect",
+    308: "redirect",
+    401: "credentials_invalid",
+    403: "forbidden",
+    429: "throttled",
+    503: "throttled",
+}
+
+_TLS_ALERT = "\x15\x03"
+"""The first bytes that a TLS server says to one who does not speak TLS; urllib3 shows them escaped or not."""
+
+_TLS_WANTED = re.compile(r"HTTP request.{0,40}HTTPS", re.IGNORECASE | re.DOTALL)
+"""What servers that are kinder answer: Go's and nginx's words."""
 
 
 class S3Store:
@@ -70,9 +85,10 @@ class S3Store:
         self._region = spec.region or credentials.region()
         self._on_request = on_request
         self._http = _http_client(spec, self._endpoint)
-        self._request_timeout = spec.request_timeout
-        self._provider = credentials.chain(location.uri, key_pair)
-        self._bucket_known = False
+        self._credentials = credentials.chain(location.uri, key_pair)
+        self._accepted = False
+        self._explained: tuple[int, str] | None = None  # status of a HEAD, and the code behind it
+        self._explained_looks = 0
         self._client = self._connect()
 
     def _connect(self) -> Minio:
@@ -84,7 +100,7 @@ class S3Store:
                 host,
                 secure=secure,
                 region=self._region,
-                credentials=self._provider,
+                credentials=self._credentials,
                 http_client=self._http,
             )
         except ValueError as error:
@@ -94,13 +110,13 @@ class S3Store:
                 cure=f"correct {title('endpoint')}, {title('region')} or the bucket",
             ) from error
 
-    def look(self, within: float = math.inf) -> Found | None:
+    def look(self, within: float) -> Found | None:
         """The object, or None while it is absent.
 
         Raises:
             StoreError: the server, or the way to it, failed.
         """
-        self._http.limit = min(self._request_timeout, max(SHORTEST_LOOK, within))
+        self._http.limit = within
         try:
             return self._head()
         except S3Error as error:
@@ -113,12 +129,18 @@ class S3Store:
             self._judge(error)
             return None
 
+    def give_up(self, after: float) -> StoreError:
+        """Break off the look that is under way; the error for a server that does not answer in time."""
+        self._http.abort()
+        self._credentials.abort()
+        return self._error("timeout", f"timed out: no whole answer within {after:g} s")
+
     def _head(self) -> Found:
         bucket, key = self._location.bucket, self._location.key
         found = self._request("head", lambda: self._client.stat_object(bucket, key))
         if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
             raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
-        self._bucket_known = True
+        self._accepted = True
         return Found(
             bucket=bucket,
             key=key,
@@ -130,23 +152,34 @@ class S3Store:
 
     def _moved(self, error: S3Error) -> bool:
         """Whether the bucket is in another region than the request was signed for; signs for that one from now on."""
-        region = error.response.headers.get("x-amz-bucket-region", "")
-        if error.response.status not in _REDIRECTS or not region or region == self._region:
-            return False
-        self._region = region
-        self._client = self._connect()
-        return True
+        region = self._region_named(error)
+        if region:
+            self._region = region
+            self._client = self._connect()
+        return bool(region)
+
+    def _region_named(self, error: S3Error) -> str:
+        """Another region that the answer names as the bucket's; empty where it names none."""
+        region = error.response.headers.get("x-amz-bucket-region") or ""
+        return region if error.response.status in _REDIRECTS and region != self._region else ""
 
     def _judge(self, error: S3Error) -> None:
         """Return if the answer to HEAD means absent. It has no body: the cause may need a GET to be known."""
-        code = error.response.headers.get("x-minio-error-code") or ""
-        if not code and not (error.code in _ABSENT and self._bucket_known):
-            code = self._explain()
-        code = code or error.code or ""
-        self._bucket_known = code in _ABSENT
-        if not self._bucket_known:
-            self._fail(code, error.response.status)
+        status = error.response.status
+        code = error.response.headers.get("x-minio-error-code") or self._explanation(status) or error.code or ""
+        if code not in _ABSENT:
+            self._fail(code, status)
+        self._accepted = True
         error.__traceback__ = None  # minio-py's frames refer to the error: a cycle for each look, 1.5 MiB in the end
+
+    def _explanation(self, status: int) -> str:
+        """The code behind a HEAD's ``status``: asked for when the status is news, and now and then while it stays."""
+        if self._explained and self._explained[0] == status and self._explained_looks < EXPLAINED_FOR:
+            self._explained_looks += 1
+            return self._explained[1]
+        self._explained, self._explained_looks = None, 1
+        self._explained = status, self._explain()
+        return self._explained[1]
 
     def _explain(self) -> str:
         """The error code that S3 gives a GET of the object's first byte; empty where the GET succeeds."""
@@ -168,20 +201,17 @@ class S3Store:
             outcome = ""  # no credentials, so nothing was sent
             raise
         except S3Error as error:
-            outcome = "absent" if error.code in _ABSENT else "error"
+            outcome = "absent" if error.code in _ABSENT else "other_region" if self._region_named(error) else "error"
             raise
         except ServerError as error:
             self._fail("", error.status_code)
         except InvalidResponseError as error:
-            raise self._error("malformed_answer", str(error).partition(", Body:")[0]) from error
-        except (
-            MinioException,
-            SyntaxError,
-            ValueError,
-            http_errors.ProtocolError,
-        ) as error:
-            if isinstance(error, http_errors.ProtocolError):
-                raise self._connection_error(error) from error
+            self._fail_without_code(error)
+        except http_errors.ProtocolError as error:
+            raise self._connection_error(error) from error
+        except BodyTooLong as error:
+            raise self._error("malformed_answer", str(error)) from error
+        except (MinioException, SyntaxError, ValueError) as error:
             raise self._error("malformed_answer", type(error).__name__) from error
         except http_errors.HTTPError as error:
             raise self._connection_error(error) from error
@@ -193,46 +223,41 @@ class S3Store:
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
         if kind is None:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
+        if kind in _RENEWABLE and self._accepted and self._credentials.may_renew:
+            kind = "credentials_renewing"
         raise self._error(kind, f"HTTP {status}{' ' + one_line(code, 100) if code else ''}")
 
+    def _fail_without_code(self, error: InvalidResponseError) -> NoReturn:
+        """An answer without S3's XML: of a proxy, a console, a port that wants TLS."""
+        seen, _, body = str(error).partition(", Body:")
+        if _TLS_WANTED.search(body) and not self._is_tls:
+            raise self._tls_wanted(seen) from error
+        status = re.search(r"Response code: (\d+)", seen)
+        kind = _KIND_OF_STATUS.get(int(status.group(1))) if status else None
+        raise self._error("redirect" if kind == "redirect" else "malformed_answer", seen) from error
+
+    @property
+    def _is_tls(self) -> bool:
+        return self._endpoint.lower().startswith("https:")
+
     def _connection_error(self, error: Exception) -> StoreError:
-        return self._error(_connection_kind(error), f"{_root(error)}")
+        seen = f"{_root(error)}"
+        if not self._is_tls and (_TLS_ALERT in seen or repr(_TLS_ALERT)[1:-1] in seen):
+            return self._tls_wanted("a TLS alert")
+        return self._error(_connection_kind(error), seen)
+
+    def _tls_wanted(self, seen: str) -> StoreError:
+        detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
+        return StoreError(self._location.uri, detail, cure="write https:// in the endpoint", kind="tls")
 
     def _error(self, kind: str, seen: str) -> StoreError:
         cause = StoreError(self._location.uri, kind=kind).detail
         return StoreError(self._location.uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
 
 
-class _Http(urllib3.PoolManager):
-    """Connections whose every request takes at most ``limit`` seconds to connect, and then to answer."""
-
-    limit: float = contract.DEFAULT_REQUEST_TIMEOUT
-
-    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
-        return super().urlopen(method, url, redirect, timeout=self.limit, **kw)
-
-
-def _http_client(spec: WatchSpec, endpoint: str) -> _Http:
-    ca_file = spec.ca_file or credentials.ca_file() or certifi.where()
-    context = None
-    if spec.ca_file or endpoint.lower().startswith("https:"):  # reading the authorities takes some 20 ms
-        context = _tls_context(ca_file)
-    return _Http(
-        retries=False,
-        maxsize=1,
-        ssl_context=context,
-    )
-
-
-def _tls_context(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise InvalidArgument(
-            f"{title('ca_file')} {ca_file!r}",
-            f"the certificate authorities cannot be read: {error.strerror or error}",
-            cure="give a readable PEM file",
-        ) from error
+def _http_client(spec: WatchSpec, endpoint: str) -> Http:
+    needs_tls = bool(spec.ca_file) or endpoint.lower().startswith("https:")  # a CA file is checked even if not needed
+    return Http(spec.request_timeout, (spec.ca_file or credentials.ca_file()) if needs_tls else None)
 
 
 def _connection_kind(error: Exception) -> str:

@@ -1,0 +1,132 @@
+"""HTTP as the stores use it: nothing that comes from the network is without a limit in time or in size."""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+from contextlib import suppress
+from typing import Any
+
+import certifi
+import urllib3
+from urllib3 import exceptions as http_errors
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from objectstore_watcher.contract import title
+from objectstore_watcher.errors import InvalidArgument
+
+MAX_BODY_BYTES = 64 * 1024
+"""No answer that is read whole is longer: errors of S3 and credentials take a few KiB. Headers are limited by
+Python's own http.client: 100 of 64 KiB."""
+
+_STREAMED = {200, 206}
+"""Status with which a caller that asked for a stream gets one."""
+
+
+class Http(urllib3.PoolManager):
+    """Connections without redirects and retries, whose answers are read up to `MAX_BODY_BYTES`.
+
+    Args:
+        limit: seconds to connect, and then between two parts of the answer.
+        ca_file: PEM file of the authorities to trust; empty: certifi's. None: no TLS will be spoken; reading the
+            authorities takes some 20 ms.
+
+    Raises:
+        InvalidArgument: the CA file cannot be used.
+    """
+
+    def __init__(self, limit: float, ca_file: str | None) -> None:
+        context = None if ca_file is None else _tls_context(ca_file or certifi.where())
+        super().__init__(retries=False, maxsize=1, ssl_context=context)
+        self.limit = limit
+        self._lines: set[socket.socket] = set()
+        self.pool_classes_by_scheme = {"http": _pool(self._lines), "https": _tls_pool(self._lines)}
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
+        """The answer, whole, or as a stream where that was asked for and the server has one.
+
+        Raises:
+            BodyTooLong: the answer is longer than `MAX_BODY_BYTES`.
+        """
+        whole = kw.pop("preload_content", True)
+        answer = super().urlopen(method, url, redirect, timeout=self.limit, preload_content=False, **kw)
+        return _read(answer) if whole or answer.status not in _STREAMED else answer
+
+    def abort(self) -> None:
+        """Break off what is under way, from another thread; what waits for an answer gets an error."""
+        for line in list(self._lines):
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+
+class BodyTooLong(http_errors.HTTPError):
+    """The answer is longer than `MAX_BODY_BYTES`."""
+
+
+def _read(answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+    """``answer`` with its body read; not decompressed, which could make much of little."""
+    body = b""
+    while part := answer.read(MAX_BODY_BYTES + 1 - len(body), decode_content=False):  # the last read finds the end
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            answer.close()
+            raise BodyTooLong(f"an answer of more than {MAX_BODY_BYTES} bytes")
+    return urllib3.HTTPResponse(
+        io.BytesIO(body),
+        answer.headers,
+        answer.status,
+        preload_content=False,
+        decode_content=False,
+        enforce_content_length=False,  # checked above; HEAD tells the length of a body that it does not send
+    )
+
+
+class _Tracked(HTTPConnection):
+    """Keeps a second descriptor of its socket, by which `Http.abort` reaches it in any state.
+
+    During a TLS handshake the first belongs to nobody that can be asked.
+    """
+
+    lines: set[socket.socket]
+    _line: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        connection = super()._new_conn()
+        self._line = connection.dup()
+        self.lines.add(self._line)
+        return connection
+
+    def close(self) -> None:
+        """Close both."""
+        super().close()
+        if self._line:
+            self.lines.discard(self._line)
+            self._line.close()
+            self._line = None
+
+
+class _TrackedTls(_Tracked, HTTPSConnection):
+    """The same over TLS."""
+
+
+def _pool(lines: set[socket.socket]) -> type[HTTPConnectionPool]:
+    connection = type("Connection", (_Tracked,), {"lines": lines})
+    return type("Pool", (HTTPConnectionPool,), {"ConnectionCls": connection})
+
+
+def _tls_pool(lines: set[socket.socket]) -> type[HTTPSConnectionPool]:
+    connection = type("Connection", (_TrackedTls,), {"lines": lines})
+    return type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{title('ca_file')} {ca_file!r}",
+            f"the certificate authorities cannot be read: {error.strerror or error}",
+            cure="give a readable PEM file",
+        ) from error
