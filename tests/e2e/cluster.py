@@ -131,6 +131,12 @@ class Cluster:
         core.create_namespaced_secret(name, {"metadata": {"name": WATCHER}, "stringData": own})
         files = {path.name: path.read_text() for path in (ROOT / "tests" / "e2e").glob("workflows.py")}
         core.create_namespaced_config_map(name, {"metadata": {"name": "workflows"}, "data": files})
+        # Made by a controller; until then a pod is refused.
+        eventually(
+            lambda: "default" in {a.metadata.name for a in core.list_namespaced_service_account(name).items},
+            f"{name} has its service account",
+            timeout=LONG,
+        )
 
     def pod(self, namespace: str, name: str) -> V1Pod:
         """The pod as it is now."""
