@@ -58,6 +58,17 @@ def test_the_workflow_runs_as_the_readme_says(minio: MinioServer, bucket: str, t
     assert done.stdout.splitlines()[-1] == f"[5, 3, 'file://{file}']"
 
 
+def test_the_decorated_function_runs_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
+    minio.put(bucket, "key", b"12345")
+    script = tmp_path / "readme_decorator.py"
+    script.write_text(example("decorator") + f"\nprint(count(path='s3://{bucket}/key'))\n")
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "5"
+
+
 def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:
     program, path, *flags = shlex.split(example("command").removeprefix("$ "))
     assert (program, path) == ("objectstore-watcher", "s3://bucket/key")

@@ -1,5 +1,7 @@
 """A Flyte sensor that waits for an object in S3 or MinIO."""
 
+from objectstore_sensor import _decorated  # noqa: F401  # tells flytekit of ObjectStoreWait
+from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._metadata import metadata
 from objectstore_sensor._sensor import WaitForObjectStoreFile
 from objectstore_sensor.errors import (
@@ -15,6 +17,7 @@ __all__ = [
     "DeadlineExceeded",
     "InvalidArgument",
     "MarkerError",
+    "ObjectStoreWait",
     "StoreError",
     "WaitError",
     "WaitForObjectStoreFile",

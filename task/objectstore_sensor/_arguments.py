@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any
 
-from flytekit import ImageSpec, PodTemplate
 from flytekit.core.python_function_task import PythonInstanceTask
 from objectstore_watcher.errors import InvalidArgument
 
@@ -29,16 +28,11 @@ def check_user(user: int | None) -> None:
         raise InvalidArgument("run_as_user", f"{user!r} is no numeric user", cure="use 1 or more: 0 is root")
 
 
-def check_types(image: object, secret: object, template: object) -> None:
+def check_type(name: str, value: object, *wanted: type[Any]) -> None:
     """Refuse what is of another type than the signature says."""
-    for name, value, wanted in (
-        ("watcher_image", image, (str, ImageSpec)),
-        ("credentials_secret", secret, (str,)),
-        ("pod_template", template, (PodTemplate,)),
-    ):
-        if value is not None and not isinstance(value, wanted):
-            names = " or ".join(cls.__name__ for cls in wanted)
-            raise InvalidArgument(name, f"is a {type(value).__name__}", cure=f"give a {names}")
+    if value is not None and not isinstance(value, wanted):
+        names = " or ".join(cls.__name__ for cls in wanted)
+        raise InvalidArgument(name, f"is a {type(value).__name__}", cure=f"give a {names}")
 
 
 def check_options(options: Iterable[str], own: type[Any]) -> None:

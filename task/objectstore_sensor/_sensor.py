@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flytekit import FlyteContextManager, ImageSpec, PodTemplate, TaskMetadata
+from flytekit import ImageSpec, PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
 from flytekit.core.base_task import PythonTask, kwtypes
 from flytekit.core.context_manager import FlyteEntities
@@ -22,22 +15,19 @@ from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
 from flytekit.core.tracker import extract_task_module
 from flytekit.models.task import K8sPod
-from objectstore_watcher import contract, uri, waiting
-from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
 
 from objectstore_sensor import _arguments, _metadata
-from objectstore_sensor.errors import InvalidArgument, WaitError, as_flyte
-
-METRICS_PORT = 9464
-"""The port that Prometheus exporters of OpenTelemetry use."""
-
-_PLACEHOLDER = "s3://bucket/key"
+from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
+from objectstore_sensor._wait import wait_for
+from objectstore_sensor._watched import WatchedTask
+from objectstore_sensor.errors import InvalidArgument
 
 _AT_MODULE_LEVEL = "assign it to a variable of its own at module level: sensor = WaitForObjectStoreFile(...)"
 
 
-class WaitForObjectStoreFile(PythonInstanceTask[None]):
+class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
     """A task that waits until the object ``path`` is there, and returns ``path``.
 
     On Kubernetes its pod has a slim watcher as a native sidecar; locally the same watch runs in this process.
@@ -95,37 +85,27 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
     ) -> None:
         _refuse_workflow_body()
         _arguments.check_options(options, WaitForObjectStoreFile)
-        _arguments.check_port(metrics_port)
-        _arguments.check_user(run_as_user)
-        _arguments.check_types(watcher_image, credentials_secret, pod_template)
-        task_metadata = _metadata.own_copy(metadata)
-        limit = _metadata.sensor_timeout(timeout, task_metadata)
         self._given_name = name
-        self._watcher_image = watcher_image
-        self._pod_template: PodTemplate | None = None
-        self._pod_options: dict[str, Any] = {
-            "metrics_port": metrics_port,
-            "run_as_user": run_as_user,
-            "credentials_secret": credentials_secret,
-        }
-        self._spec = WatchSpec(
-            uri=_PLACEHOLDER,
-            poll_interval=contract.default_poll_interval(limit) if poll_interval is None else poll_interval,  # type: ignore[arg-type]  # WatchSpec reads all forms of a duration
-            timeout=limit,
-            request_timeout=request_timeout,  # type: ignore[arg-type]
-            heartbeat_interval=heartbeat_interval,  # type: ignore[arg-type]
-            endpoint=endpoint,
-            region=region,
-            ca_file=ca_file,
-            on_missing_bucket=on_missing_bucket,
-            on_forbidden=on_forbidden,
-        )
-        _warn_if_cut_off(self._spec.timeout, task_metadata)
         super().__init__(
+            wait=ObjectStoreWait(
+                poll_interval=poll_interval,
+                timeout=timeout,
+                request_timeout=request_timeout,
+                heartbeat_interval=heartbeat_interval,
+                endpoint=endpoint,
+                region=region,
+                ca_file=ca_file,
+                on_missing_bucket=on_missing_bucket,
+                on_forbidden=on_forbidden,
+                watcher_image=watcher_image,
+                metrics_port=metrics_port,
+                run_as_user=run_as_user,
+                credentials_secret=credentials_secret,
+            ),
             name=name or type(self).__name__,
             task_config=None,
             interface=Interface(inputs=kwtypes(path=str), outputs=kwtypes(path=str)),
-            metadata=task_metadata,
+            metadata=_metadata.own_copy(metadata),
             pod_template=pod_template,
             **options,
         )
@@ -140,51 +120,20 @@ class WaitForObjectStoreFile(PythonInstanceTask[None]):
             return ".".join(filter(None, [self.instantiated_in, variable]))
         return _location(self) or str(super().name)
 
-    @property
-    def pod_template(self) -> PodTemplate:
-        """The pod; built when first asked for: kubernetes' models double flytekit's start and main's memory."""
-        if self._pod_template is None:
-            self._pod_template = self._with_watcher(None)
-        return self._pod_template
-
-    @pod_template.setter
-    def pod_template(self, own: PodTemplate | None) -> None:
-        self._pod_template = self._with_watcher(own) if own else None
-
-    def _with_watcher(self, own: PodTemplate | None) -> PodTemplate:
-        from objectstore_sensor import _pod
-
-        return _pod.with_watcher(own, **self._pod_options)
-
     def execute(self, **kwargs: Any) -> str:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it."""
         path: str = kwargs["path"]
-        try:
-            spec = self._spec_for(path)
-            if _is_local():
-                _watch_here(spec)
-            else:
-                _wait_for_watcher(spec)
-        except WaitError as error:
-            raise as_flyte(error) from None
+        wait_for(self._spec_for(path))
         return path
 
-    def _spec_for(self, path: str) -> WatchSpec:
-        told = {f.name: getattr(self._spec, f.name) for f in contract.options()}
-        return WatchSpec(uri=path, **told)
-
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
-        """The pod as Flyte gets it. The same each time: fast registration asks twice.
+        """The pod as Flyte gets it.
 
         Raises:
             InvalidArgument: Flyte could not load the task again, or the watcher's image is not known.
         """
-        from objectstore_sensor import _pod
-
         self._check_loadable()
-        pod = super().get_k8s_pod(settings)
-        _pod.resolve_images(pod.pod_spec, self._watcher_image, settings.image_config)
-        return pod
+        return super().get_k8s_pod(settings)
 
     def _check_loadable(self) -> None:
         location = _location(self)
@@ -222,70 +171,3 @@ def _refuse_workflow_body() -> None:
         if frame.f_globals.get("__name__") == "flytekit.core.workflow":
             raise InvalidArgument("sensor", "is made in the body of a workflow", cure=_AT_MODULE_LEVEL)
         frame = frame.f_back
-
-
-def _warn_if_cut_off(timeout: float, metadata: TaskMetadata) -> None:
-    engine = metadata.timeout.total_seconds() if metadata.timeout else None
-    if engine is not None and timeout >= engine:
-        warnings.warn(
-            f"timeout of {timeout:g} s: Flyte ends the attempt after metadata.timeout, {engine:g} s, without saying"
-            " what was waited for; lower the sensor's timeout or raise metadata.timeout",
-            stacklevel=4,  # flytekit's metaclass is between
-        )
-
-
-def _is_local() -> bool:
-    state = FlyteContextManager.current_context().execution_state
-    return state is None or state.mode is None or state.is_local_execution()
-
-
-def _watch_here(spec: WatchSpec) -> None:
-    """The watcher's own loop, in this process."""
-    from objectstore_watcher import logs
-    from objectstore_watcher.live import LiveLine
-    from objectstore_watcher.stores import open_store
-    from objectstore_watcher.watch import Event, watch
-
-    logs.configure("text")
-    log = logs.EventLog()
-    with LiveLine() as live:
-
-        def observe(event: Event) -> None:
-            log.observe(event)
-            live.observe(event)
-
-        s3 = FlyteContextManager.current_context().file_access.data_config.s3  # as the rest of flytekit is configured
-        key_pair = (s3.access_key_id, s3.secret_access_key) if s3.access_key_id and s3.secret_access_key else None
-        if s3.endpoint and not spec.endpoint:
-            spec = WatchSpec(**{**vars(spec), "endpoint": s3.endpoint})
-        watch(
-            Request(spec=spec),
-            stop=threading.Event(),
-            observe=observe,
-            opened_by=partial(open_store, key_pair=key_pair),
-        )
-
-
-def _wait_for_watcher(spec: WatchSpec) -> None:
-    """Ask the watcher beside this container, and wait for its answer."""
-    if isinstance(uri.parse(spec.uri), uri.FileLocation):
-        raise InvalidArgument(
-            f"path {spec.uri!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
-        )
-    directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
-    with _ending_on_sigterm():
-        request = waiting.ask(directory, spec)
-        waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due)
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """As process 1 of its container, main would ignore SIGTERM and linger for the whole grace period."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

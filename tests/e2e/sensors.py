@@ -6,8 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from flytekit.core.base_task import PythonTask
 from kubernetes.client import V1Pod
-from objectstore_sensor import WaitForObjectStoreFile
 
 from tests import flyte_backend
 from tests.e2e.cluster import EXAMPLE_IMAGE, WATCHER, Cluster
@@ -39,7 +39,7 @@ class Sensors:
         )
 
     def start(
-        self, name: str, sensor: WaitForObjectStoreFile, path: str, platform_env: Mapping[str, str] | None = None
+        self, name: str, sensor: PythonTask, path: str, platform_env: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Create the pod; returns its manifest."""
         execution = self.execution(name, platform_env)

@@ -9,6 +9,7 @@ import pytest
 from flyteidl.core.errors_pb2 import ContainerError
 from kubernetes.client import V1Pod
 
+from tests import flyte_backend
 from tests.e2e import workflows
 from tests.e2e.cluster import Cluster, main_status, names, watcher_status
 from tests.e2e.sensors import Sensors
@@ -91,3 +92,13 @@ def test_the_least_privileged_user_suffices(sensors: Sensors, cluster: Cluster) 
     cluster.waiting(sensors.namespace, "own")
     sensors.put(path)
     sensors.succeeded("own", path)
+
+
+def test_a_function_runs_once_the_object_is_there(sensors: Sensors, cluster: Cluster) -> None:
+    path = sensors.path("greet")
+    sensors.start("greet", workflows.greet, path)
+    cluster.waiting(sensors.namespace, "greet")
+    sensors.put(path)
+    pod = cluster.ended(sensors.namespace, "greet")
+    assert pod.status.phase == "Succeeded", sensors.error("greet")
+    assert flyte_backend.outputs(cluster.minio, sensors.execution("greet")) == {"o0": f"found {path}"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flytekit import PodTemplate, Resources
+import os
+
+from flytekit import PodTemplate, Resources, task
 from kubernetes.client import (
     V1ConfigMapVolumeSource,
     V1Container,
@@ -11,7 +13,7 @@ from kubernetes.client import (
     V1Volume,
     V1VolumeMount,
 )
-from objectstore_sensor import WaitForObjectStoreFile, metadata
+from objectstore_sensor import ObjectStoreWait, WaitForObjectStoreFile, metadata
 
 CONFIG_MAP = "workflows"
 
@@ -47,3 +49,13 @@ with_own_secret = WaitForObjectStoreFile(
 impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMPLATE, **QUICK)
 
 without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)
+
+
+@task(
+    task_config=ObjectStoreWait(poll_interval=1, timeout="10m", run_as_user=1000),
+    pod_template=TEMPLATE,
+    environment={"GREETING": "found"},
+    **QUICK,
+)
+def greet(path: str) -> str:
+    return f"{os.environ['GREETING']} {path}"

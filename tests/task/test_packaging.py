@@ -59,6 +59,7 @@ def test_star_import_gives_what_the_readme_names() -> None:
         "DeadlineExceeded",
         "InvalidArgument",
         "MarkerError",
+        "ObjectStoreWait",
         "StoreError",
         "WaitError",
         "WaitForObjectStoreFile",

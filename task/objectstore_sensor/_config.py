@@ -1,0 +1,72 @@
+"""``ObjectStoreWait``: what a wait is configured with, whatever task it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flytekit import ImageSpec, TaskMetadata
+from objectstore_watcher import contract
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.durations import Duration
+
+from objectstore_sensor import _arguments, _metadata
+
+METRICS_PORT = 9464
+"""The port that Prometheus exporters of OpenTelemetry use."""
+
+_PLACEHOLDER = "s3://bucket/key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStoreWait:
+    """Configuration of a task that waits for an object before its function runs: ``@task(task_config=...)``.
+
+    Attributes:
+        input: name of the function's input that holds the path, a ``str`` or a ``FlyteFile``.
+
+    The others are arguments of `WaitForObjectStoreFile` of the same names.
+
+    Raises:
+        InvalidArgument: one of them cannot be right.
+    """
+
+    input: str = "path"
+    poll_interval: Duration | None = None
+    timeout: Duration | None = None
+    request_timeout: Duration = contract.DEFAULT_REQUEST_TIMEOUT
+    heartbeat_interval: Duration = contract.DEFAULT_HEARTBEAT_INTERVAL
+    endpoint: str = ""
+    region: str = ""
+    ca_file: str = ""
+    on_missing_bucket: str = "fail"
+    on_forbidden: str = "fail"
+    watcher_image: str | ImageSpec | None = None
+    metrics_port: int | None = METRICS_PORT
+    run_as_user: int | None = None
+    credentials_secret: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check all that can be checked without the task."""
+        _arguments.check_port(self.metrics_port)
+        _arguments.check_user(self.run_as_user)
+        _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
+        _arguments.check_type("credentials_secret", self.credentials_secret, str)
+        self.spec(TaskMetadata())
+
+    def spec(self, metadata: TaskMetadata, path: str = _PLACEHOLDER) -> WatchSpec:
+        """What the watcher is told, in a task with that metadata.
+
+        Raises:
+            InvalidArgument: an option or the path cannot be right.
+        """
+        limit = _metadata.sensor_timeout(self.timeout, metadata)
+        told: dict[str, Any] = {option.name: getattr(self, option.name) for option in contract.options()}
+        told["timeout"] = limit
+        if self.poll_interval is None:
+            told["poll_interval"] = contract.default_poll_interval(limit)
+        return WatchSpec(uri=path, **told)
+
+    def pod_options(self) -> dict[str, Any]:
+        """What the pod is built with."""
+        return {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}

@@ -1,0 +1,87 @@
+"""``@task(task_config=ObjectStoreWait(...))``: waits for an object, then runs the function, in one pod."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_origin
+
+from flytekit import FlyteFile, TaskMetadata
+from flytekit.core.python_function_task import AsyncPythonFunctionTask, PythonFunctionTask
+from flytekit.extend import TaskPlugins
+
+from objectstore_sensor import _metadata
+from objectstore_sensor._config import ObjectStoreWait
+from objectstore_sensor._wait import wait_for
+from objectstore_sensor._watched import WatchedTask
+from objectstore_sensor.errors import InvalidArgument
+
+
+class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait]):
+    """A function that runs once the object is there which one of its inputs names.
+
+    flytekit looks up one class for a configuration, and wants a subclass of its asynchronous one for coroutines: this
+    one is both.
+
+    Args:
+        task_config: the configuration of the wait.
+        task_function: the user's function, synchronous or asynchronous.
+        metadata: the task's.
+        options: flytekit's own arguments.
+
+    Raises:
+        InvalidArgument: the function has no such input, or of another type.
+    """
+
+    def __init__(
+        self,
+        task_config: ObjectStoreWait,
+        task_function: Callable[..., Any],
+        metadata: TaskMetadata | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self._is_async = inspect.iscoroutinefunction(task_function)
+        super().__init__(
+            wait=task_config,
+            task_config=task_config,
+            task_function=task_function,
+            metadata=_metadata.own_copy(metadata),
+            **options,
+        )
+        self._check_input(task_config.input)
+
+    def _check_input(self, name: str) -> None:
+        inputs = self.python_interface.inputs
+        if name not in inputs:
+            raise InvalidArgument(
+                f"task {self.name}",
+                f"has no input {name!r} to take the path from, but: {', '.join(inputs) or 'none'}",
+                cure='name it: ObjectStoreWait(input="...")',
+            )
+        if _plain(inputs[name]) not in (str, FlyteFile):
+            raise InvalidArgument(
+                f"task {self.name}", f"its input {name!r} is no path", cure="let it be a str or a FlyteFile"
+            )
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  # a coroutine where the function is one
+        """As flytekit calls such a function."""
+        kind = AsyncPythonFunctionTask if self._is_async else PythonFunctionTask
+        return kind.__call__(self, *args, **kwargs)
+
+    def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Wait for the object, then run the function."""
+        wait_for(self._spec_for(_path(kwargs[self._wait.input])))
+        kind = AsyncPythonFunctionTask if self._is_async else PythonFunctionTask
+        return kind.execute(self, **kwargs)
+
+
+def _plain(annotation: Any) -> Any:  # noqa: ANN401  # any type
+    """Without what `typing.Annotated` adds."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _path(value: str | FlyteFile) -> str:
+    return value if isinstance(value, str) else str(value.remote_source or value.path)
+
+
+TaskPlugins.register_pythontask_plugin(ObjectStoreWait, ObjectStoreWaitTask)

@@ -1,0 +1,74 @@
+"""What tasks have in common in whose pods a watcher is."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from flytekit import PodTemplate, TaskMetadata
+from flytekit.configuration import SerializationSettings
+from flytekit.core.python_auto_container import PythonAutoContainerTask
+from flytekit.models.task import K8sPod
+from objectstore_watcher.contract import WatchSpec
+
+from objectstore_sensor import _arguments
+from objectstore_sensor._config import ObjectStoreWait
+
+
+class WatchedTask(PythonAutoContainerTask[Any]):
+    """A task whose pod has the watcher as a native sidecar.
+
+    Args:
+        wait: the configuration of the wait.
+        metadata: the task's, of which Flyte's timeout counts.
+        pod_template: the user's own, to which the watcher is added.
+        rest: flytekit's own arguments.
+    """
+
+    def __init__(self, *, wait: ObjectStoreWait, metadata: TaskMetadata, **rest: Any) -> None:  # noqa: ANN401
+        self._wait = wait
+        self._pod_template: PodTemplate | None = None
+        _arguments.check_type("pod_template", rest.get("pod_template"), PodTemplate)
+        _warn_if_cut_off(wait.spec(metadata).timeout, metadata)
+        super().__init__(metadata=metadata, **rest)
+
+    @property
+    def pod_template(self) -> PodTemplate:
+        """The pod; built when first asked for: kubernetes' models double flytekit's start and main's memory."""
+        if self._pod_template is None:
+            self._pod_template = self._with_watcher(None)
+        return self._pod_template
+
+    @pod_template.setter
+    def pod_template(self, own: PodTemplate | None) -> None:
+        self._pod_template = self._with_watcher(own) if own else None
+
+    def _with_watcher(self, own: PodTemplate | None) -> PodTemplate:
+        from objectstore_sensor import _pod
+
+        return _pod.with_watcher(own, **self._wait.pod_options())
+
+    def _spec_for(self, path: str) -> WatchSpec:
+        return self._wait.spec(self.metadata, path)
+
+    def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
+        """The pod as Flyte gets it. The same each time: fast registration asks twice.
+
+        Raises:
+            InvalidArgument: the watcher's image is not known.
+        """
+        from objectstore_sensor import _pod
+
+        pod = super().get_k8s_pod(settings)
+        _pod.resolve_images(pod.pod_spec, self._wait.watcher_image, settings.image_config)
+        return pod
+
+
+def _warn_if_cut_off(timeout: float, metadata: TaskMetadata) -> None:
+    engine = metadata.timeout.total_seconds() if metadata.timeout else None
+    if engine is not None and timeout >= engine:
+        warnings.warn(
+            f"timeout of {timeout:g} s: Flyte ends the attempt after metadata.timeout, {engine:g} s, without saying"
+            " what was waited for; lower the sensor's timeout or raise metadata.timeout",
+            stacklevel=5,  # the task's own constructor and flytekit's metaclass are between
+        )
