@@ -1,34 +1,76 @@
-"""``/metrics``, ``/healthz`` and ``/readyz``, for Prometheus, kubelets and people."""
+"""``/metrics``, ``/healthz`` and ``/readyz``, for Prometheus, kubelets and people.
+
+Whoever reaches the port may connect: no client gets more than a few seconds, a few kilobytes and one of a few threads.
+"""
 
 from __future__ import annotations
 
+import io
+import re
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from objectstore_watcher.errors import InvalidArgument
 
 CLIENT_TIMEOUT = 5.0
-"""Seconds after which a client that sends nothing is dropped: it must not hold a thread for ever."""
+"""Seconds in which a client must have sent its request, and then taken the answer: it must not hold a thread for
+ever."""
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+MAX_CLIENTS = 32
+"""Clients at a time: Prometheus, the kubelet and some people. Each costs a thread."""
+
+MAX_HEAD_BYTES = 8 * 1024
+"""No request line with its headers is longer: Prometheus and kubelets send some 300 bytes."""
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 Check = Callable[[], bool]
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class _Server(ThreadingMixIn, TCPServer):
+    """A thread for each client, up to `MAX_CLIENTS`; who comes then takes the place of the one that is there longest.
+
+    So idle connections, however many, keep out neither the kubelet nor Prometheus, which ask as soon as they connect.
+    """
+
+    allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
+        self._free = threading.Semaphore(MAX_CLIENTS)
+        self._clients: dict[socket.socket, None] = {}  # in the order of their arrival
+        super().__init__(address, handler)
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        """Start a thread, once there is one less."""
+        if not self._free.acquire(blocking=False):
+            for oldest in list(self._clients)[:1]:  # a copy: threads end meanwhile
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # its thread sees the end of its connection
+            self._free.acquire()
+        self._clients[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """What each thread does last."""
+        super().shutdown_request(request)
+        if request in self._clients:
+            del self._clients[request]
+            self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that breaks off, or is dropped, is no news either."""
+        """A client that breaks off, or is dropped, is no news."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type] # passed on as it came
 
@@ -37,11 +79,67 @@ class _ServerV6(_Server):
     address_family = socket.AF_INET6
 
 
-class _Handler(WSGIRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
+    """One request; its base class refuses other methods than these two."""
+
     timeout = CLIENT_TIMEOUT
+    registry: CollectorRegistry
+    checks: dict[str, Check]
+
+    def setup(self) -> None:
+        """Read the request before anything looks at it."""
+        super().setup()
+        self.rfile = io.BytesIO(_head(self.connection, self.timeout))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
         """Scrapes are no news."""
+
+    def version_string(self) -> str:
+        """Name the program; which Python it runs on is nobody's business."""
+        return "objectstore-watcher"
+
+    def do_GET(self) -> None:  # the base class looks for this name
+        """Answer with a page."""
+        self.wfile.write(self._begin())
+
+    def do_HEAD(self) -> None:
+        """Answer without it."""
+        self._begin()
+
+    def _begin(self) -> bytes:
+        """Send status and headers; returns the page."""
+        status, content_type, page = self._page(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(page)))  # half a page must not be taken for the whole
+        self.end_headers()
+        return page
+
+    def _page(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        if path == "/metrics":
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            return HTTPStatus.OK, content_type, encode(self.registry)
+        status = HTTPStatus.NOT_FOUND
+        if check := self.checks.get(path):
+            status = HTTPStatus.OK if check() else HTTPStatus.SERVICE_UNAVAILABLE
+        return status, "text/plain; charset=utf-8", f"{status.phrase}\n".encode()
+
+
+def _head(connection: socket.socket, limit: float) -> bytes:
+    """The request line and the headers; nothing where the client breaks off or they exceed `MAX_HEAD_BYTES`.
+
+    Raises:
+        TimeoutError: they did not come within ``limit`` seconds.
+    """
+    head, end = b"", time.monotonic() + limit
+    while b"\r\n\r\n" not in head and b"\n\n" not in head:
+        connection.settimeout(max(end - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
+        part = connection.recv(MAX_HEAD_BYTES - len(head))  # nothing, too, when there is no room for more
+        if not part:
+            return b""
+        head += part
+    connection.settimeout(limit)
+    return head
 
 
 def parse_address(address: str, name: str) -> tuple[str, int]:
@@ -51,7 +149,7 @@ def parse_address(address: str, name: str) -> tuple[str, int]:
         InvalidArgument: it is none of them; ``name`` is the flag that it was given for.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:  # noqa: PLR2004 # TCP's
+    if not colon or not _PORT.fullmatch(port) or int(port) > 65535:  # noqa: PLR2004 # TCP's
         raise InvalidArgument(name, f"{address!r} is no address", cure="write host:port, for example 0.0.0.0:9464")
     return host.strip("[]"), int(port)
 
@@ -70,23 +168,11 @@ def serve(address: str, name: str, registry: CollectorRegistry, *, alive: Check,
         InvalidArgument: the address cannot be bound.
     """
     host, port = parse_address(address, name)
-    metrics: WSGIApplication = make_wsgi_app(registry)
-    checks = {"/healthz": alive, "/readyz": ready}
-
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path == "/metrics":
-            return metrics(environ, start_response)
-        status = HTTPStatus.NOT_FOUND
-        if path in checks:
-            status = HTTPStatus.OK if checks[path]() else HTTPStatus.SERVICE_UNAVAILABLE
-        start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"{status.phrase}\n".encode()]
-
+    handler = type("Handler", (_Handler,), {"registry": registry, "checks": {"/healthz": alive, "/readyz": ready}})
     try:
-        server = make_server(host, port, app, _ServerV6 if ":" in host else _Server, _Handler)
+        server = (_ServerV6 if ":" in host else _Server)((host, port), handler)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidArgument(name, f"{address!r} cannot be bound: {reason}", cure="give a free port") from error
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
-    return host, server.server_port
+    return host, int(server.server_address[1])

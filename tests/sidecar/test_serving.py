@@ -3,7 +3,12 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from objectstore_watcher import serving
@@ -15,6 +20,17 @@ from tests.servers import eventually
 from tests.sidecar.tools import get
 
 FLAG = "--metrics-address"
+
+FLOOD = """
+import socket, sys, time
+clients, opened, end = [], 0, time.monotonic() + 3
+while time.monotonic() < end and opened < 20_000:
+    clients.append(socket.create_connection(sys.argv[1:], timeout=30))
+    opened += 1
+    if opened == 100: print("begun", flush=True)
+    if len(clients) > 200: clients.pop(0).close()
+print(opened)
+"""
 
 
 def served(
@@ -58,11 +74,123 @@ def test_a_check_is_made_anew_for_each_request() -> None:
     assert [get(url + "/healthz")[0] for _ in range(3)] == [200, 503, 200]
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/metricsx", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/metrics/", "/metricsx", "/../etc/passwd", "//etc/passwd", "/metrics/../healthz", "/%6detrics", "http://x/"],
+)
 def test_nothing_else_is_served(path: str) -> None:
     with connect(served()) as client, client.makefile("rb") as answer:
         client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
         assert answer.readline().startswith(b"HTTP/1.0 404 ")
+        assert answer.read().endswith(b"\r\n\r\nNot Found\n")
+
+
+def exchange(url: str, sent: bytes) -> bytes:
+    """All that the server says to ``sent``."""
+    with connect(url) as client, client.makefile("rb") as answer:
+        client.sendall(sent)
+        return answer.read()
+
+
+def test_a_page_says_how_long_it_is_and_not_which_python_made_it() -> None:
+    head, _, page = exchange(served(), b"GET /metrics HTTP/1.1\r\n\r\n").partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert headers.keys() == {"Server", "Date", "Content-Type", "Content-Length"}
+    assert headers["Server"] == "objectstore-watcher"
+    assert int(headers["Content-Length"]) == len(page)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/metrics", b"200"), ("/healthz", b"200"), ("/x", b"404")])
+def test_head_is_answered_as_get_without_the_page(path: str, status: bytes) -> None:
+    url = served()
+    told = exchange(url, f"HEAD {path} HTTP/1.1\r\n\r\n".encode())
+    assert told.startswith(b"HTTP/1.0 " + status)
+    assert told.endswith(b"\r\n\r\n")
+    length = len(exchange(url, f"GET {path} HTTP/1.1\r\n\r\n".encode()).partition(b"\r\n\r\n")[2])
+    assert f"\r\nContent-Length: {length}\r\n".encode() in told
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", "GETS"])
+def test_other_methods_are_refused(method: str) -> None:
+    assert exchange(served(), f"{method} /metrics HTTP/1.1\r\n\r\n".encode()).startswith(b"HTTP/1.0 501 ")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /" + b"x" * 9000, id="line"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 1500, id="many"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 9000, id="long"),
+    ],
+)
+def test_a_request_that_is_too_long_is_dropped_before_its_end(sent: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """At once: not for want of an end, after five seconds."""
+    assert len(sent) > serving.MAX_HEAD_BYTES
+    began = time.monotonic()
+    with suppress(ConnectionResetError):  # as the rest is not read
+        assert exchange(served(), sent) == b""
+    assert time.monotonic() - began < serving.CLIENT_TIMEOUT / 2
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\r\n\r\n", b"GET\r\n\r\n", b"\0\xff\n\n", b"GET / HTTP/9.9\r\n\r\n", b"G E T / \n\n"]
+)
+def test_what_is_no_request_leaves_no_trace(sent: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    url = served()
+    assert b" 200 " not in exchange(url, sent)
+    assert get(url + "/healthz")[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_dropped_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("objectstore_watcher.serving._Handler.timeout", 0.5)
+    with connect(served()) as client:
+        sent = 0
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 100:
+                client.sendall(b"x")
+                sent += 1
+                time.sleep(0.05)
+        assert sent < 100
+
+
+def serving_threads() -> int:
+    return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+
+def test_idle_clients_however_many_take_no_more_threads_and_keep_nobody_waiting() -> None:
+    """The kubelet's probe has a second, by default."""
+    url, before = served(), serving_threads()
+    idle = []
+    try:
+        for number in range(10 * serving.MAX_CLIENTS):
+            idle.append(connect(url))
+            if number % 20 == 0:
+                began = time.monotonic()
+                assert get(url + "/healthz") == (200, "OK\n")
+                assert time.monotonic() - began < 1
+            assert serving_threads() - before <= serving.MAX_CLIENTS
+        assert idle[0].recv(1) == b"", "who has been there longest had to go"
+    finally:
+        for client in idle:
+            client.close()
+    eventually(lambda: serving_threads() <= before, "the threads end with their clients")
+
+
+def test_a_flood_of_connections_does_not_keep_the_kubelet_from_its_answer() -> None:
+    url = served()
+    host, port = url.removeprefix("http://").split(":")
+    flooder = subprocess.Popen([sys.executable, "-c", FLOOD, host, port], stdout=subprocess.PIPE, text=True)
+    assert flooder.stdout
+    assert flooder.stdout.readline() == "begun\n"
+    for _ in range(20):
+        began = time.monotonic()
+        assert get(url + "/healthz") == (200, "OK\n")
+        assert time.monotonic() - began < 1
+        time.sleep(0.05)
+    opened = int(flooder.communicate(timeout=60)[0])
+    assert opened > 10 * serving.MAX_CLIENTS, "the case is not what it says"
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /met", b"GET /metrics HTTP/1.1\r\nHost: x"])
@@ -114,9 +242,11 @@ def test_a_port_that_is_taken_is_refused_by_the_name_of_the_flag() -> None:
             served(address)
 
 
-@pytest.mark.parametrize("address", ["", "9464", "127.0.0.1", "h:", "h:http", "h:-1", "h:65536", "h:٣", "[::1]"])
+@pytest.mark.parametrize(
+    "address", ["", "9464", "127.0.0.1", "h:", "h:http", "h:-1", "h:65536", "h:٣", "h:" + "9" * 5000, "[::1]"]
+)
 def test_what_is_no_address_is_refused_by_the_name_of_the_flag(address: str) -> None:
-    with pytest.raises(InvalidArgument, match=re.escape(f"{FLAG}: {address!r} is no address; write host:port, for ex")):
+    with pytest.raises(InvalidArgument, match=re.escape(f"{FLAG}: {address[:20]!r}"[:-1]) + ".*; write host:port"):
         served(address)
 
 
