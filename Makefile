@@ -1,9 +1,11 @@
 # Everything sets itself up: what is downloaded or built is kept in a cache outside the checkout.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
+EXAMPLES ?= 5000
+SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test lint bench docs image clean
+.PHONY: help setup cluster demo demo-kind kind-down test lint fuzz bench docs image clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -34,6 +36,11 @@ lint: setup  ## format, lint, types, layers
 	ruff check .
 	mypy
 	lint-imports
+
+fuzz: setup  ## the tests with generated input, for longer and on other input: EXAMPLES=5000 for each
+	@echo 'random input; to repeat this run: make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)'
+	FUZZ_EXAMPLES=$(EXAMPLES) pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) --timeout=0 \
+		--durations=5 tests/sidecar $(PYTEST_ARGS)
 
 bench: setup  ## the figures of the README, measured here
 	@tools/minio.sh >/dev/null

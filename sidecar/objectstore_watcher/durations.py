@@ -32,10 +32,12 @@ def seconds(value: Duration, name: str) -> float:
     result = _parse(value)
     if result is None:
         raise InvalidArgument(
-            name, f"{value!r} is not a duration", cure='use seconds or text such as "90s", "5m", "1h30m"'
+            name, f"{_shown(value)} is not a duration", cure='use seconds or text such as "90s", "5m", "1h30m"'
         )
     if not 0 < result <= LONGEST:
-        raise InvalidArgument(name, f"{value!r} is out of range", cure="use a duration above zero, at most ten years")
+        raise InvalidArgument(
+            name, f"{_shown(value)} is out of range", cure="use a duration above zero, at most ten years"
+        )
     return result
 
 
@@ -46,7 +48,16 @@ def _parse(value: Duration) -> float | None:
         return None
     if isinstance(value, str):
         return _parse_text(value.strip())
-    return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return float(max(-1, min(value, int(LONGEST) + 1)))  # a float has no room for the longest integers
+    return value if math.isfinite(value) else None
+
+
+def _shown(value: Duration) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python does not write integers of more than 4,300 digits
+        return "such a number"
 
 
 def _parse_text(text: str) -> float | None:

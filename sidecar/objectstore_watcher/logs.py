@@ -50,13 +50,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level where it is not information, message."""
+    """Time, level where it is not information, message; a trace is indented, so that no line of it passes for ours."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         level = "" if record.levelno == logging.INFO else record.levelname.lower() + ": "
-        trace = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
-        return f"{_time(record)[11:19]} {level}{one_line(record.getMessage())}{trace}"
+        trace = self.formatException(record.exc_info).splitlines() if record.exc_info else []
+        lines = [f"{_time(record)[11:19]} {level}{one_line(record.getMessage())}", *(f"  {one_line(t)}" for t in trace)]
+        return "\n".join(lines)
 
 
 def _time(record: logging.LogRecord) -> str:

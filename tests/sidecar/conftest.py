@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,10 @@ from tests.sidecar.tools import takes_requests
 # The same examples in every run, and no time limit for one of them: machines are busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 hypothesis.settings.load_profile("repeatable")
+# Other examples in every run, and many: make fuzz.
+hypothesis.settings.register_profile(
+    "fuzz", deadline=None, print_blob=True, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000"))
+)
 
 
 @pytest.fixture(autouse=True)
