@@ -5,7 +5,7 @@ EXAMPLES ?= 5000
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test lint fuzz bench docs image clean
+.PHONY: help setup cluster demo demo-kind kind-down test lint fuzz bench docs image audit sbom clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -52,6 +52,12 @@ docs: setup  ## write the README's tables and the rendered pod from the code
 
 image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too
 	@tools/images.sh watcher
+
+audit: setup  ## known vulnerabilities of what the watcher's image and the sensor's environment hold
+	@tools/audit.sh
+
+sbom: setup  ## an SBOM (CycloneDX) of the watcher's image: build/sbom.json
+	@tools/sbom.sh
 
 clean:  ## remove what was made in the checkout (the cache stays)
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@
 #   tools/cluster.sh push NAME TARGET     puts a local image into a registry
 #   tools/cluster.sh id NAME              prints a local image's id, nothing where there is none
 #   tools/cluster.sh size NAME            prints a local image's size in bytes
+#   tools/cluster.sh run NAME COMMAND...  runs a command in a local image, without network
 #   tools/cluster.sh base                 prints the name of the base of our own images
 #   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
 #   tools/cluster.sh down                 deletes it; the cache stays
@@ -36,6 +37,7 @@ main() {
   node) on_node "$@" ;;
   push) push "$@" ;;
   size) size "$@" ;;
+  run) run "$@" ;;
   id)
     use_engine
     image_field "$1" .Id
@@ -178,6 +180,13 @@ on_node() {
 size() {
   use_engine
   image_field "$1" .Size
+}
+
+run() {
+  local name=$1 program=$2
+  shift 2
+  use_engine
+  "$ENGINE" run --rm --interactive --network=none --entrypoint "$program" "$name" "$@"
 }
 
 push() {

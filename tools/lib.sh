@@ -13,6 +13,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 CACHE=${OBJECTSTORE_SENSOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/objectstore-sensor}
 mkdir -p "$CACHE/bin" "$CACHE/lock" "$CACHE/log"
+# Installed by tools/python.sh.
+UV=$CACHE/uv-$UV_VERSION/bin/uv
 
 # die WHAT: CAUSE; CURE
 die() {

@@ -2,8 +2,6 @@
 # Sets up the Python environment in .venv, exactly as uv.lock says.
 . "$(dirname "$0")/lib.sh"
 
-uv=$CACHE/uv-$UV_VERSION/bin/uv
-
 install_uv() {
   python3 -m venv "$1"
   "$1/bin/python" -m pip install --quiet "uv==$UV_VERSION"
@@ -33,7 +31,7 @@ install_python() {
 }
 
 sync() {
-  "$uv" sync --locked --no-progress --project "$ROOT"
+  "$UV" sync --locked --no-progress --project "$ROOT"
 }
 
 if [ -n "$(missing)" ] && have apt-get && [ "$(id -u)" -eq 0 ]; then

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import EXAMPLE_IMAGE, WATCHER_IMAGE, Cluster, tool
+from tests.e2e.cluster import EXAMPLE_IMAGE, WATCHER_IMAGE, Cluster, script, tool
+from tools import sbom
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -33,7 +35,7 @@ print(json.dumps({
 """
 
 
-def look_into(cluster: Cluster, namespace: str, image: str, python: str) -> dict[str, Any]:
+def look_into(cluster: Cluster, namespace: str, image: str, python: str, program: str = LOOK) -> dict[str, Any]:
     """What a program sees in the image, in a pod that must not be root and must not write to its root file system."""
     name = image.partition(":")[0]
     pod = {
@@ -44,7 +46,7 @@ def look_into(cluster: Cluster, namespace: str, image: str, python: str) -> dict
                 {
                     "name": "look",
                     "image": image,
-                    "command": [python, "-c", LOOK],
+                    "command": [python, "-c", program],
                     "securityContext": {"runAsNonRoot": True, "readOnlyRootFilesystem": True},
                 }
             ],
@@ -76,6 +78,22 @@ def test_the_example_image_has_the_sensor_and_no_compiler(cluster: Cluster, name
     assert found["caches"] == []
     assert found["uid"] == 1000
     assert found["write"] == "EROFS"
+
+
+def test_the_sbom_names_what_the_watchers_image_holds_where_it_runs(cluster: Cluster, namespace: str) -> None:
+    found = look_into(cluster, namespace, WATCHER_IMAGE, "/opt/watcher/bin/python", sbom.LOOK)
+    told = json.loads(Path(script("sbom.sh")).read_text())
+    image = told["metadata"]["component"]
+    named = {(part["purl"].partition("/")[0], part["name"], part["version"]) for part in told["components"]}
+    python = {*found["distributions"].items(), *found["base"].items()} - {(image["name"], image["version"])}
+    debian = {tuple(line.split()[:2]) for line in found["debian"]}
+    assert named == {
+        *(("pkg:pypi", *each) for each in python),
+        *(("pkg:deb", *each) for each in debian),
+        ("pkg:generic", "python", found["python"]),
+    }
+    assert {"libc6", "openssl", "libssl3"} & {name for name, _ in debian}
+    assert {("pkg:pypi", "minio"), ("pkg:pypi", "urllib3")} <= {each[:2] for each in named}
 
 
 def test_the_watchers_image_adds_at_most_75_mb_to_its_base(
