@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from minio.helpers import BaseURL
 from objectstore_watcher import cli, contract, durations, serving, uri
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, WaitError, one_line, rebuild
@@ -24,6 +25,8 @@ from objectstore_watcher.logs import JsonFormatter, TextFormatter
 from objectstore_watcher.uri import ObjectLocation
 from objectstore_watcher.watch import Polled, Started
 from prometheus_client import CollectorRegistry
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from tests.sidecar import hostile
 
@@ -68,6 +71,24 @@ def test_any_text_is_a_location_with_every_byte_of_it_or_refused(text: str) -> N
         assert f"{text[:5]}{location.bucket}/{location.key}" == text
     else:
         assert location.path in (text, text[len("file://") :])
+
+
+@example("evil.example:80", "key")
+@example("evil#b", "@evil.example/key")
+@given(st.from_regex(r"[A-Za-z0-9._:@?#\\-]{3,63}", fullmatch=True), hostile.keys())
+def test_no_path_chooses_the_server_that_is_asked(bucket: str, key: str) -> None:
+    """On AWS a bucket is a part of the host's name."""
+    location = tried(lambda: uri.parse(f"s3://{bucket}/{key}"))
+    if not isinstance(location, ObjectLocation):
+        return
+    server = BaseURL("https://s3.amazonaws.com", "us-east-1")
+    url = server.build(
+        method="HEAD", region="us-east-1", bucket_name=location.bucket, object_name=location.key
+    ).geturl()
+    with suppress(LocationParseError):  # then nobody is asked
+        host = parse_url(url).host
+        assert host
+        assert host.endswith("s3.us-east-1.amazonaws.com")
 
 
 def endpoints() -> st.SearchStrategy[str]:
