@@ -74,6 +74,9 @@ POLICIES = ("fail", "wait")
 MAX_FILE_BYTES = 64 * 1024
 """No file of the contract is longer: a 1,024-byte key escaped as JSON takes 6 KiB."""
 
+MAX_TEXT = 1024
+"""Characters of an option: no region, endpoint or file name that works is longer."""
+
 VERSION = 1
 """Of the files; a reader refuses another."""
 
@@ -194,8 +197,20 @@ class WatchSpec:
 def _check_text(name: str, value: object, choices: tuple[str, ...] | None) -> None:
     if not isinstance(value, str):
         raise InvalidArgument(name, f"is a {type(value).__name__}", cure="give a string")
+    if value == "--" or len(value) > MAX_TEXT or not _is_unicode(value):  # argparse takes "--" for its own
+        raise InvalidArgument(
+            name, f"{value[:50]!r} cannot be right", cure=f"use at most {MAX_TEXT} characters of text"
+        )
     if choices and value not in choices:
         raise InvalidArgument(name, f"{value!r} is unknown", cure=f"use {' or '.join(choices)}")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def options() -> Iterator[Any]:
@@ -224,7 +239,11 @@ def variable(name: str) -> str:
 
 
 def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return value
+    from decimal import Decimal  # late: only who writes a command line needs it
+
+    return format(Decimal(repr(value)), "f")  # exact, and never 1e-05, which is no duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,6 +385,8 @@ def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
     for name, wanted in ((f.name, _TYPES.get(str(f.type))) for f in fields(cls) if f.name in known):
         if wanted and type(known[name]) not in wanted:
             raise TypeError(f"{name!r} is {known[name]!r}, not {wanted[0].__name__}")
+        if wanted and wanted[0] is float:
+            known[name] = float(known[name])
     return known
 
 
@@ -377,6 +398,8 @@ def write(directory: Path, content: File) -> None:
         MarkerError: the directory is missing, read-only or full; nothing is left behind.
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
+    if len(data) > MAX_FILE_BYTES:
+        raise MarkerError(str(directory), f"{content.NAME!r} would be too long to be read: {len(data)} bytes")
     markers.publish(directory, content.NAME, data, () if isinstance(content, Request) else (Ready.NAME, Failed.NAME))
 
 
@@ -391,18 +414,22 @@ def read(directory: Path, kind: type[F]) -> F | None:
     if data is None:
         return None
     try:
-        values = json.loads(data)
+        values = json.loads(data, parse_constant=_refuse)
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']!r}, not {VERSION}")
         return kind.from_mapping(values)
     except InvalidArgument:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise MarkerError(
             str(directory / kind.NAME),
             f"is not what this version writes ({error!r})",
             cure="use the same version of the watcher image and of the sensor package",
         ) from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def answered(directory: Path) -> bool:

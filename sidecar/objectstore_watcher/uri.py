@@ -16,6 +16,9 @@ _ENDPOINT = re.compile(r"(https?)://([A-Za-z0-9._:\[\]-]+)/?", re.IGNORECASE | r
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in bytes of UTF-8."""
 
+MAX_PATH_BYTES = 4096
+"""Linux's limit for a path, in bytes."""
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(s3|file):", re.IGNORECASE)
 _BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]", re.ASCII)
 
@@ -86,6 +89,8 @@ def _check_text(uri: str) -> None:
         uri.encode()
     except UnicodeEncodeError:
         raise _invalid(uri, "the path is not valid Unicode", "use text that can be encoded as UTF-8") from None
+    if len(uri.encode()) > MAX_PATH_BYTES:
+        raise _invalid(uri[:50] + "…", f"the path has {len(uri.encode())} bytes", f"use at most {MAX_PATH_BYTES}")
     if "\0" in uri:
         raise _invalid(uri, "the path contains a NUL character", "remove it")
 

@@ -151,7 +151,7 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
         ({"uri": URI, "timeout": "5m"}, "'timeout' is '5m', not float"),
         ({"uri": URI, "timeout": True}, "'timeout' is True, not float"),
         ({"uri": 5}, "'uri' is 5, not str"),
-        ({"uri": URI, "timeout": -1}, "--timeout (timeout): -1 is out of range"),
+        ({"uri": URI, "timeout": -1}, "--timeout (timeout): -1.0 is out of range"),
         ({"uri": "gs://bucket/key"}, "the scheme gs:// is not known"),
     ],
 )
@@ -168,14 +168,46 @@ def test_the_deadline_counts_from_the_request() -> None:
     assert Request(spec=WatchSpec(uri=URI, timeout=60), requested_monotonic=1000.0).deadline == 1060.0
 
 
-@pytest.mark.parametrize("requested", ["1e18", "NaN", "Infinity"])
-def test_a_request_from_the_future_does_not_put_the_deadline_off(marker_directory: Path, requested: str) -> None:
+def test_a_request_from_the_future_does_not_put_the_deadline_off(marker_directory: Path) -> None:
     """The monotonic clock begins anew when the machine starts; a volume on disk outlives that."""
-    request = f'{{"version": 1, "requested_monotonic": {requested}, "spec": {{"uri": "{URI}", "timeout": 60}}}}'
+    request = f'{{"version": 1, "requested_monotonic": 1e18, "spec": {{"uri": "{URI}", "timeout": 60}}}}'
     (marker_directory / "request").write_text(request)
     read = contract.read(marker_directory, Request)
     assert read
     assert read.deadline <= time.monotonic() + 60
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "9" * 400, "-" + "9" * 400, '"5"', "true"])
+def test_what_is_no_moment_is_a_marker_error(marker_directory: Path, number: str) -> None:
+    request = f'{{"version": 1, "requested_monotonic": {number}, "spec": {{"uri": "{URI}", "timeout": 60}}}}'
+    (marker_directory / "request").write_text(request)
+    with pytest.raises(MarkerError, match="is not what this version writes"):
+        contract.read(marker_directory, Request)
+
+
+def test_no_file_is_written_that_would_be_too_long_to_be_read(marker_directory: Path) -> None:
+    with pytest.raises(MarkerError, match="'ready' would be too long to be read"):
+        contract.write(marker_directory, Ready(uri=URI, etag="e" * contract.MAX_FILE_BYTES))
+    assert listing(marker_directory) == []
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\0b", "--", "x" * 1025])
+@pytest.mark.parametrize("name", ["region", "ca_file", "endpoint"])
+def test_text_that_cannot_travel_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"\({name}\): .* cannot be right") as refused:
+        WatchSpec(uri=URI, **{name: text})  # type: ignore[arg-type]
+    assert len(str(refused.value)) < 300
+
+
+def test_a_path_that_no_system_takes_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="the path has 4097 bytes; use at most 4096"):
+        WatchSpec(uri="/" * 4097)
+
+
+def test_a_very_short_interval_is_the_same_after_the_command_line() -> None:
+    spec = WatchSpec(uri=URI, poll_interval=1e-05)
+    assert spec.to_args()[0] == "--poll-interval=0.00001"
+    assert cli.parse(spec.to_args()).spec == spec
 
 
 READY = st.builds(

@@ -182,7 +182,19 @@ MARKERS: list[Request | Ready | Failed] = [
     Failed.of("s3://bucket/key", WaitError("s3://bucket/key", "what was seen")),
 ]
 
-RAW = ["9" * 300, "-" + "9" * 300, "9" * 5000, "1e999", "-1e999", "NaN", "Infinity", "-Infinity", "1E-400", "-0"]
+RAW = [
+    "9" * 300,
+    "9" * 400,
+    "-" + "9" * 400,
+    "9" * 5000,
+    "1e999",
+    "-1e999",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1E-400",
+    "-0",
+]
 RAW += ["[" * 5000, "[" * 500 + "]" * 500, '{"a":' * 500 + "1" + "}" * 500, '"\\ud800"', '"\\u0000"', "tru", "", '"']
 """JSON that `json.dumps` would not write, and what is nearly JSON."""
 

@@ -265,6 +265,8 @@ ROWS = [
     ("malformed_answer", Answer(raw=b"HTTP/1.1 200 OK\r\nConten"), "without ETag"),
     ("malformed_answer", found(Last_Modified="yesterday"), "ValueError"),
     ("malformed_answer", found(Content_Length="many"), "ValueError"),
+    ("malformed_answer", found(Content_Length="-5"), "a size below zero"),
+    ("malformed_answer", found(ETag="x" * 1025), "that is too long"),
     ("malformed_answer", Answer(304), "HTTP 304"),
     ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"x" * 65537), "more than 65536 bytes"),
     ("connection", replace(error(404, "NoSuchKey"), cut=40), "IncompleteRead"),

@@ -124,9 +124,9 @@ def _tls_pool(lines: set[socket.socket]) -> type[HTTPSConnectionPool]:
 def _tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InvalidArgument(
             f"{title('ca_file')} {ca_file!r}",
-            f"the certificate authorities cannot be read: {error.strerror or error}",
+            f"the certificate authorities cannot be read: {getattr(error, 'strerror', None) or error}",
             cure="give a readable PEM file",
         ) from error

@@ -12,7 +12,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
-from objectstore_watcher.contract import WatchSpec, title
+from objectstore_watcher.contract import MAX_TEXT, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
 from objectstore_watcher.stores.http import BodyTooLong, Http
@@ -140,6 +140,8 @@ class S3Store:
         found = self._request("head", lambda: self._client.stat_object(bucket, key))
         if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
             raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
+        if (found.size or 0) < 0 or max(len(found.etag), len(found.version_id or "")) > MAX_TEXT:
+            raise self._error("malformed_answer", "a size below zero, or an ETag or version that is too long")
         self._accepted = True
         return Found(
             bucket=bucket,
