@@ -38,7 +38,7 @@ def flags() -> str:
     """The options of the watcher."""
     rows = [("`PATH`", "what to wait for", "")]
     for option in contract.options():
-        default = option.default if isinstance(option.default, str) else f"{option.default:g}"
+        default = f"{option.default:g}" if option.default and not isinstance(option.default, str) else option.default
         rows.append((f"`{contract.flag(option.name)}`", option.metadata["help"], f"`{default}`" if default else ""))
     rows += [(f"`{contract.flag(name)}`", text, "") for name, (_, text) in cli.OWN_OPTIONS.items()]
     return _table(("option", "meaning (durations: seconds, or `500ms`, `10s`, `5m`, `1h30m`)", "default"), rows)

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import threading
+from argparse import BooleanOptionalAction
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -165,7 +166,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("uri", nargs="?", metavar="PATH", help="what to wait for")
     for option in options():
-        default = f" (default: {option.default:g})" if isinstance(option.default, float) else ""
+        if option.default is False:
+            parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=option.metadata["help"])
+            continue
+        default = f" (default: {option.default:g})" if isinstance(option.default, float) and option.default else ""
         parser.add_argument(flag(option.name), metavar="VALUE", help=option.metadata["help"] + default)
     for name, (metavar, text) in OWN_OPTIONS.items():
         parser.add_argument(flag(name), metavar=metavar, help=text)

@@ -24,12 +24,13 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from objectstore_watcher import markers
 from objectstore_watcher import uri as uris
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError, rebuild
+from objectstore_watcher.sizes import in_bytes
 
 TYPE_CHECKING = False  # mypy takes it for typing's, whose import, with pathlib's, is a fifth of this module's
 if TYPE_CHECKING:
@@ -110,6 +111,13 @@ class WatchSpec:
         ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
         on_missing_bucket: ``fail`` or ``wait``, one of `POLICIES`.
         on_forbidden: the same, where the server refuses access.
+        absent: wait until the object is gone.
+        min_size: bytes; a smaller object does not count.
+        stable_for: seconds for which the watcher must have seen the object unchanged; 0: none.
+        newer_than: an ISO 8601 time, or an age such as ``1h`` at the time of the request; an object last modified
+            before does not count; empty: none does not.
+        etag: the ETag that the object must have; empty: any.
+        version_id: the version that is waited for; empty: the latest.
     """
 
     uri: str
@@ -139,6 +147,18 @@ class WatchSpec:
         },
     )
 
+    absent: bool = field(default=False, metadata={"help": "wait until the object is gone"})
+    min_size: int = field(default=0, metadata={"help": "a smaller object does not count: bytes, or 10MiB, 1.5GB"})
+    stable_for: float = field(
+        default=0.0, metadata={"help": "count an object once it has been seen unchanged for this long (30s, 5m)"}
+    )
+    newer_than: str = field(
+        default="",
+        metadata={"help": "an object last modified before does not count: 2026-06-01T12:00:00Z, or an age such as 1h"},
+    )
+    etag: str = field(default="", metadata={"help": "the ETag that the object must have"})
+    version_id: str = field(default="", metadata={"help": "the version to wait for (default: the latest)"})
+
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
     def __post_init__(self) -> None:
@@ -147,12 +167,15 @@ class WatchSpec:
         Raises:
             InvalidArgument: a field cannot be right; the message names its flag.
         """
-        uris.parse(self.uri)
+        location = uris.parse(self.uri)
+        self._normalize()
         for option in options():
-            if option.name not in self.DURATIONS:
+            if isinstance(option.default, str):
                 _check_text(title(option.name), getattr(self, option.name), option.metadata.get("choices"))
-        for name in self.DURATIONS:
-            object.__setattr__(self, name, seconds(getattr(self, name), title(name)))
+        newer_than(self.newer_than, datetime.now(timezone.utc))
+        for name in ("etag", "version_id"):
+            if getattr(self, name) and isinstance(location, uris.FileLocation):
+                raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -168,10 +191,25 @@ class WatchSpec:
         if self.endpoint:
             uris.parse_endpoint(self.endpoint, title("endpoint"))
 
+    def _normalize(self) -> None:
+        """Bring what may be written in several ways into the one that travels."""
+
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        for name in self.DURATIONS:
+            put(name, seconds(getattr(self, name), title(name)))
+        if self.stable_for != 0:
+            put("stable_for", seconds(self.stable_for, title("stable_for")))
+        put("min_size", in_bytes(self.min_size, title("min_size")))
+        put("absent", truth(self.absent, title("absent")))
+        put("newer_than", _moment_text(self.newer_than))
+
     def to_args(self) -> list[str]:
         """The command line that asks for this, defaults left out; the command line reads it back to an equal spec."""
         told = [(f.name, getattr(self, f.name)) for f in options() if getattr(self, f.name) != f.default]
-        return [f"{flag(name)}={_text(value)}" for name, value in told] + ["--", self.uri]
+        args = [flag(name) if value is True else f"{flag(name)}={_text(value)}" for name, value in told]
+        return [*args, "--", self.uri]
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> WatchSpec:
@@ -238,6 +276,48 @@ def variable(name: str) -> str:
     return ENV_PREFIX + name.upper()
 
 
+def truth(value: object, name: str) -> bool:
+    """A switch: a bool, or ``true`` or ``false`` in the environment; raises InvalidArgument where it is neither."""
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    found = value if isinstance(value, bool) else known.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidArgument(name, f"{value!r} is neither true nor false", cure="use true or false")
+    return found
+
+
+def newer_than(text: str, asked: datetime) -> float | None:
+    """The time that ``text`` means for a wait that was asked for at ``asked``: Unix time; None where it is empty.
+
+    Raises:
+        InvalidArgument: it is neither a time with a zone nor a duration.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(_with_offset(text))
+    except ValueError:
+        return asked.timestamp() - seconds(text, title("newer_than"))
+    if moment.tzinfo is None:
+        raise InvalidArgument(
+            title("newer_than"), f"{text!r} is a time of no zone", cure="add Z for UTC, or an offset such as +02:00"
+        )
+    return moment.timestamp()
+
+
+def _with_offset(text: str) -> str:
+    """``Z`` written as Python 3.10 reads it."""
+    return text[:-1] + "+00:00" if text[-1:] in "zZ" else text
+
+
+def _moment_text(value: object) -> object:
+    """A datetime or a timedelta as text; anything else as it is."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():f}s"
+    return value
+
+
 def _text(value: float | str) -> str:
     if isinstance(value, str):
         return value
@@ -267,6 +347,14 @@ class Request:
     def deadline(self) -> float:
         """When the wait ends without the object: seconds on the monotonic clock."""
         return self.requested_monotonic + self.spec.timeout
+
+    @property
+    def asked(self) -> datetime:
+        """When it was asked, by the wall clock; now where the request does not say so in our way."""
+        try:
+            return datetime.fromisoformat(_with_offset(self.requested_at))
+        except ValueError:
+            return datetime.now(timezone.utc)
 
     @property
     def answer_due(self) -> float:

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from objectstore_watcher.conditions import MISSING
 from objectstore_watcher.errors import one_line
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
 
@@ -24,7 +25,7 @@ class LiveLine:
         self._began = self._next = 0.0
         self._timeout = 0.0
         self._polls = 0
-        self._error = ""
+        self._error = self._unmet = ""
 
     def __enter__(self) -> LiveLine:
         if sys.stderr.isatty():
@@ -48,8 +49,9 @@ class LiveLine:
             case Started(request):
                 self._uri, self._timeout = one_line(request.spec.uri, 200), request.spec.timeout
                 self._began = request.requested_monotonic
-            case Polled(error):
+            case Polled(error, unmet):
                 self._polls, self._error = self._polls + 1, error.detail if error else ""
+                self._unmet = unmet if unmet != MISSING else ""
             case Pausing(seconds):
                 self._next = time.monotonic() + seconds
             case Succeeded() | GaveUp():
@@ -65,6 +67,7 @@ class LiveLine:
             f"waiting {_clock(now - self._began)} of {_clock(self._timeout)}",
             f"look {self._polls + 1} in {max(self._next - now, 0):.0f} s",
             *([f"last error: {self._error}"] if self._error else []),
+            *([f"the object {self._unmet}"] if self._unmet else []),
             self._uri,  # last: it may be longer than the line, and the log above has it
         ]
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")

@@ -8,7 +8,8 @@ import sys
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from objectstore_watcher.contract import iso
+from objectstore_watcher.conditions import COUNTS, MISSING
+from objectstore_watcher.contract import Ready, iso
 from objectstore_watcher.errors import one_line
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
 
@@ -69,11 +70,16 @@ def log(level: int, message: str, *, exc_info: bool = False, **fields: object) -
     LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
+def _told(ready: Ready) -> str:
+    return f"{ready.size} bytes" if ready.key else "gone"
+
+
 class EventLog:
     """Writes a line when something changes: not for every poll, or a day of waiting fills the log."""
 
     def __init__(self) -> None:
         self._error = ""
+        self._unmet = MISSING
 
     def observe(self, event: Event) -> None:
         """Write what is news."""
@@ -87,16 +93,15 @@ class EventLog:
                     poll_interval=spec.poll_interval,
                     timeout=spec.timeout,
                 )
-            case Polled(None) if self._error:
-                self._error = ""
-                log(logging.INFO, "the object store answers again")
+            case Polled(None, unmet):
+                self._answered(unmet)
             case Pausing(seconds, error) if error and error.kind.label != self._error:
                 self._error = error.kind.label
                 log(logging.WARNING, str(error), kind=error.kind.label, next_poll_in=round(seconds, 3))
             case Succeeded(ready):
                 log(
                     logging.INFO,
-                    f"ready: {ready.uri} ({ready.size} bytes) after {ready.waited:.1f} s",
+                    f"ready: {ready.uri} ({_told(ready)}) after {ready.waited:.1f} s",
                     uri=ready.uri,
                     size=ready.size,
                     etag=ready.etag,
@@ -105,3 +110,12 @@ class EventLog:
                 )
             case GaveUp(error):
                 log(logging.ERROR, str(error), kind=error.kind.label, retryable=error.retryable)
+
+    def _answered(self, unmet: str) -> None:
+        if self._error:
+            self._error = ""
+            log(logging.INFO, "the object store answers again")
+        if unmet != self._unmet:
+            self._unmet = unmet
+            if unmet != COUNTS:
+                log(logging.INFO, f"the object {unmet}")

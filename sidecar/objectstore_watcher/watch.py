@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
 
+from objectstore_watcher.conditions import COUNTS, MISSING, Conditions
 from objectstore_watcher.contract import Ready, Request, WatchSpec, iso, now_iso
 from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError
 from objectstore_watcher.stores import Found, OnRequest, Store, open_store
@@ -57,9 +58,11 @@ class Polled:
 
     Attributes:
         error: why it could not be told whether the object is there, if so.
+        unmet: why the object does not count, in words that follow "the object"; empty where it does.
     """
 
     error: WaitError | None = None
+    unmet: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,13 +152,16 @@ class _Wait:
         self._observe = observe
         self._clock = clock
         self._uniform = uniform
+        self._conditions = Conditions(request, clock)
+        self._unmet = ""
         self._polls = self._requests = self._errors_in_row = 0
 
     def requested(self, operation: str, outcome: str) -> None:
         self._requests += 1
         self._observe(Requested(operation, outcome))
 
-    def until_found(self, store: Store) -> Found:
+    def until_found(self, store: Store) -> Found | None:
+        """The object that counts; None where its absence does."""
         while True:
             started, error = self._clock(), None
             try:
@@ -163,9 +169,10 @@ class _Wait:
             except StoreError as failure:
                 if self._action(failure) is Action.FAIL:
                     raise
-                found, error = None, failure
-            if found:
-                return found
+                error = failure
+            else:
+                if self._unmet == COUNTS:
+                    return found
             self._pause(started, error)
 
     def _action(self, error: WaitError) -> Action:
@@ -179,7 +186,8 @@ class _Wait:
         except StoreError as error:
             self._observe(Polled(error))
             raise
-        self._observe(Polled())
+        self._unmet = self._conditions.judge(found)
+        self._observe(Polled(unmet=self._unmet))
         return found
 
     def _pause(self, started: float, error: StoreError | None) -> None:
@@ -198,19 +206,34 @@ class _Wait:
             return self._uniform(0, min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10)))
         self._errors_in_row = 0
         interval = self._request.spec.poll_interval
-        if self._polls == 1:
-            return self._uniform(0, interval)  # sensors that were started together must not poll in step
-        return max(0.0, interval - taken)
+        # Sensors that were started together must not poll in step.
+        pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)
+        return min(pause, max(0.0, self._conditions.stable_in()))
 
     def _too_late(self, error: StoreError | None) -> WaitError:
         spec = self._request.spec
-        told = f"the object did not appear within {spec.timeout:g} s in {self._polls} looks"
-        if error is None:
-            return DeadlineExceeded(spec.uri, told)
-        return DeadlineExceeded(spec.uri, f"{told}, the last of which failed: {error.detail}", cure=error.cure)
+        after = f"within {spec.timeout:g} s in {self._polls} looks"
+        if error is not None:
+            return DeadlineExceeded(
+                spec.uri,
+                f"the object did not appear {after}, the last of which failed: {error.detail}",
+                cure=error.cure,
+            )
+        if self._unmet == MISSING:
+            return DeadlineExceeded(spec.uri, f"the object did not appear {after}")
+        return DeadlineExceeded(
+            spec.uri,
+            f"the object did not become what is waited for {after}: it {self._unmet}",
+            cure="check its producer and the conditions of the wait, or raise the timeout",
+        )
 
-    def success(self, found: Found) -> Succeeded:
-        ready = Ready(
+    def success(self, found: Found | None) -> Succeeded:
+        if found is None:
+            return Succeeded(self._ready(Found(bucket="", key="", size=0)), None)
+        return Succeeded(self._ready(found), time.time() - found.last_modified if found.last_modified else None)
+
+    def _ready(self, found: Found) -> Ready:
+        return Ready(
             uri=self._request.spec.uri,
             bucket=found.bucket,
             key=found.key,
@@ -223,4 +246,3 @@ class _Wait:
             requests=self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),
         )
-        return Succeeded(ready, time.time() - found.last_modified if found.last_modified else None)

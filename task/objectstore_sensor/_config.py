@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from flytekit import ImageSpec, TaskMetadata
 from objectstore_watcher import contract
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.durations import Duration
+from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _metadata
 
@@ -41,6 +43,12 @@ class ObjectStoreWait:
     ca_file: str = ""
     on_missing_bucket: str = "fail"
     on_forbidden: str = "fail"
+    absent: bool = False
+    min_size: Size = 0
+    stable_for: Duration = 0.0
+    newer_than: str | datetime | timedelta = ""
+    etag: str = ""
+    version_id: str = ""
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     run_as_user: int | None = None

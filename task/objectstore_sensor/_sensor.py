@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +18,7 @@ from flytekit.core.tracker import extract_task_module
 from flytekit.models.task import K8sPod
 from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
+from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _metadata
 from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
@@ -46,6 +48,15 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         on_missing_bucket: ``fail``, or ``wait`` until somebody makes the bucket.
         on_forbidden: ``fail``, or ``wait`` on where the server refuses access: without s3:ListBucket, S3 answers 403
             for an absent object, and the object is found once it is there.
+        absent: wait until the object is gone.
+        min_size: a smaller object does not count: bytes, or text such as ``10MiB``, ``1.5GB``.
+        stable_for: count the object once the watcher has seen it unchanged (ETag, size, last modification) for this
+            long; an overwrite starts again.
+        newer_than: an object last modified before does not count: a datetime, ISO 8601 text, or an age at the time of
+            the request (a timedelta, or text such as ``1h``). Servers tell whole seconds; of an upload in parts, AWS
+            tells when it began.
+        etag: the ETag that the object must have.
+        version_id: the version to wait for; by default the latest.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -76,6 +87,12 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         ca_file: str = "",
         on_missing_bucket: str = "fail",
         on_forbidden: str = "fail",
+        absent: bool = False,
+        min_size: Size = 0,
+        stable_for: Duration = 0.0,
+        newer_than: str | datetime | timedelta = "",
+        etag: str = "",
+        version_id: str = "",
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
@@ -97,6 +114,12 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 ca_file=ca_file,
                 on_missing_bucket=on_missing_bucket,
                 on_forbidden=on_forbidden,
+                absent=absent,
+                min_size=min_size,
+                stable_for=stable_for,
+                newer_than=newer_than,
+                etag=etag,
+                version_id=version_id,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
                 run_as_user=run_as_user,

@@ -53,6 +53,12 @@ SAMPLES = {
     "ca_file": Sample("/one.pem", "/other.pem", of_spec("ca_file"), "/one.pem", "/other.pem"),
     "on_missing_bucket": Sample("wait", "fail", of_spec("on_missing_bucket"), "wait", "fail"),
     "on_forbidden": Sample("wait", "fail", of_spec("on_forbidden"), "wait", "fail"),
+    "absent": Sample("true", "false", of_spec("absent"), True, False),
+    "min_size": Sample("10MiB", "7", of_spec("min_size"), 10 * 1024**2, 7),
+    "stable_for": Sample("30s", "1m", of_spec("stable_for"), 30.0, 60.0),
+    "newer_than": Sample("1h", "2026-06-01T12:00:00Z", of_spec("newer_than"), "1h", "2026-06-01T12:00:00Z"),
+    "etag": Sample("one", "other", of_spec("etag"), "one", "other"),
+    "version_id": Sample("one", "other", of_spec("version_id"), "one", "other"),
     "dir": Sample("/one", "/other", lambda settings: settings.directory, Path("/one"), Path("/other")),
     "metrics_address": Sample(":1", ":2", lambda settings: settings.metrics_address, ":1", ":2"),
     "log_format": Sample("json", "text", lambda settings: settings.log_format, "json", "text"),
@@ -60,6 +66,8 @@ SAMPLES = {
 
 
 def as_flag(name: str, value: str) -> list[str]:
+    if value in ("true", "false"):
+        return [URI, contract.flag(name) if value == "true" else "--no-" + contract.flag(name)[2:]]
     return [value] if name == "uri" else [URI, contract.flag(name), value]
 
 

@@ -41,6 +41,10 @@ def specs(draw: st.DrawFn) -> WatchSpec:
         "ca_file": draw(hostile.keys()),
         "on_missing_bucket": draw(st.sampled_from(contract.POLICIES)),
         "on_forbidden": draw(st.sampled_from(contract.POLICIES)),
+        "absent": draw(st.booleans()),
+        "min_size": draw(st.integers(min_value=0, max_value=2**40)),
+        "stable_for": draw(st.just(0.0) | DURATIONS),
+        "newer_than": draw(st.just("") | st.datetimes(timezones=st.just(timezone.utc)).map(datetime.isoformat)),
     }
     chosen = draw(st.sets(st.sampled_from(sorted(options))))
     if "poll_interval" in chosen or "timeout" in chosen:
@@ -140,7 +144,9 @@ def test_a_heartbeat_that_a_busy_node_cannot_keep_is_refused() -> None:
 
 def test_a_spec_has_no_place_for_a_credential() -> None:
     names = {field.name for field in fields(WatchSpec)}
-    assert names == {"uri", "endpoint", "region", "ca_file", "on_missing_bucket", "on_forbidden", *WatchSpec.DURATIONS}
+    policies = {"on_missing_bucket", "on_forbidden"}
+    conditions = {"absent", "min_size", "stable_for", "newer_than", "etag", "version_id"}
+    assert names == {"uri", "endpoint", "region", "ca_file", *policies, *conditions, *WatchSpec.DURATIONS}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ class Found:
         etag: ETag without quotes; empty for files.
         version_id: version in a versioned bucket, else empty.
         last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
+        unreadable: why its content cannot be read, in words: it is archived, say; else empty.
     """
 
     bucket: str
@@ -30,6 +31,7 @@ class Found:
     etag: str = ""
     version_id: str = ""
     last_modified: float = 0.0
+    unreadable: str = ""
 
 
 class Store(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn, TypeVar
 
 from minio import Minio
@@ -53,6 +53,9 @@ _KIND_OF_CODE = {
 }
 """Error codes of S3 and MinIO. Codes that are not here are judged by their HTTP status."""
 
+_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+"""Storage classes whose objects must be restored before they can be read."""
+
 _RENEWABLE = {"credentials_expired", "credentials_invalid"}
 
 _REDIRECTS = {301, 307, 400}
@@ -81,6 +84,7 @@ class S3Store:
         self, location: ObjectLocation, spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None
     ) -> None:
         self._location = location
+        self._version_id = spec.version_id or None
         self._endpoint = spec.endpoint or credentials.endpoint()
         self._region = spec.region or credentials.region()
         self._on_request = on_request
@@ -137,7 +141,7 @@ class S3Store:
 
     def _head(self) -> Found:
         bucket, key = self._location.bucket, self._location.key
-        found = self._request("head", lambda: self._client.stat_object(bucket, key))
+        found = self._request("head", lambda: self._client.stat_object(bucket, key, version_id=self._version_id))
         if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
             raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
         if (found.size or 0) < 0 or max(len(found.etag), len(found.version_id or "")) > MAX_TEXT:
@@ -150,6 +154,7 @@ class S3Store:
             etag=found.etag,
             version_id=found.version_id or "",
             last_modified=found.last_modified.timestamp(),
+            unreadable=_archived(found.metadata or {}),
         )
 
     def _moved(self, error: S3Error) -> bool:
@@ -187,7 +192,9 @@ class S3Store:
         """The error code that S3 gives a GET of the object's first byte; empty where the GET succeeds."""
         bucket, key = self._location.bucket, self._location.key
         try:
-            answer = self._request("get", lambda: self._client.get_object(bucket, key, offset=0, length=1))
+            answer = self._request(
+                "get", lambda: self._client.get_object(bucket, key, 0, 1, version_id=self._version_id)
+            )
         except S3Error as error:
             return error.code or ""
         answer.close()
@@ -255,6 +262,15 @@ class S3Store:
     def _error(self, kind: str, seen: str) -> StoreError:
         cause = StoreError(self._location.uri, kind=kind).detail
         return StoreError(self._location.uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
+
+
+def _archived(headers: Mapping[str, str]) -> str:
+    """Why the content cannot be read although the object is there; empty where it can."""
+    storage_class = headers.get("x-amz-storage-class", "")
+    archive = headers.get("x-amz-archive-status", "") or (storage_class if storage_class in _ARCHIVES else "")
+    if not archive or 'ongoing-request="false"' in headers.get("x-amz-restore", ""):
+        return ""
+    return f"it is archived ({one_line(archive, 50)})"
 
 
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:
