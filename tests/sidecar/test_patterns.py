@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from objectstore_watcher.errors import InvalidArgument
+from objectstore_watcher.patterns import Pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "others"),
+    [
+        ("a/b", ["a/b"], ["a/b/", "a", "A/b", "a/bc"]),
+        ("*.csv", ["a.csv", ".csv"], ["a/b.csv", "a.csv.gz", "a.CSV"]),
+        (
+            "2026-??-*/part-[0-9]*.parquet",
+            ["2026-01-x/part-7.parquet", "2026-1é-/part-77a.parquet"],
+            ["2026-1-x/part-7.parquet", "2026-01-x/part-.parquet", "2026-01-x/y/part-7.parquet"],
+        ),
+        ("a/**/b", ["a/b", "a/x/b", "a/x/y/b"], ["ab", "a/xb", "a/b/c", "x/a/b"]),
+        ("**/b", ["b", "a/b", "x/y/b"], ["ab", "b/a", "a/xb"]),
+        ("a/**", ["a/", "a/b", "a/b/c"], ["a", "b/a/"]),
+        ("a**b", ["ab", "a/b", "axx/yyb"], ["a", "ba"]),
+        ("**", ["", "a", "a/b"], []),
+        ("*", ["", "a"], ["a/b", "/"]),
+        ("?", ["a", "ü", "😀"], ["", "ab", "/"]),
+        ("[abc]", ["a", "c"], ["d", "", "ab"]),
+        ("[!abc]", ["d", "]"], ["a", "/", ""]),
+        ("[^a]", ["b", "^"], ["a", "/"]),
+        ("[]a]", ["]", "a"], ["b"]),
+        ("[!]]", ["a"], ["]", "/"]),
+        ("[a-]", ["a", "-"], ["b"]),
+        ("[--0]", ["-", ".", "0"], ["/", "1"]),
+        ("[z-a]", [], ["a", "z", "m"]),
+        (r"\*\?\[\\", ["*?[\\"], ["a?[\\"]),
+        ("a]b", ["a]b"], ["ab"]),
+        ("new\nline*", ["new\nline", "new\nline\n2"], ["newline"]),
+    ],
+)
+def test_what_a_pattern_matches(pattern: str, matching: list[str], others: list[str]) -> None:
+    compiled = Pattern(pattern)
+    assert [key for key in matching if not compiled.matches(key)] == []
+    assert [key for key in others if compiled.matches(key)] == []
+
+
+def reference(pattern: str, key: str) -> bool:
+    """The same rules, written down as plainly as they can be, in exponential time."""
+
+    @cache
+    def match(p: int, k: int) -> bool:  # noqa: PLR0911 # a rule a line
+        if p == len(pattern):
+            return k == len(key)
+        rest = len(key) - k
+        if pattern.startswith("**/", p) and (p == 0 or pattern[p - 1] == "/"):
+            return match(p + 3, k) or any(key[k + n] == "/" and match(p + 3, k + n + 1) for n in range(rest))
+        if pattern.startswith("**", p):
+            return any(match(p + 2, k + n) for n in range(rest + 1))
+        if pattern[p] == "*":
+            return any("/" not in key[k : k + n] and match(p + 1, k + n) for n in range(rest + 1))
+        if not rest:
+            return False
+        if pattern[p] == "?":
+            return key[k] != "/" and match(p + 1, k + 1)
+        if pattern[p] == "\\":
+            return key[k] == pattern[p + 1] and match(p + 2, k + 1)
+        if pattern[p] == "[":
+            negated = pattern[p + 1] == "!"
+            end = pattern.index("]", p + 2 + negated)
+            inside = key[k] in pattern[p + 1 + negated : end]
+            return key[k] != "/" and inside != negated and match(end + 1, k + 1)
+        return key[k] == pattern[p] and match(p + 1, k + 1)
+
+    return match(0, 0)
+
+
+PARTS = st.sampled_from(["a", "b", "/", "*", "**", "**/", "?", "[ab]", "[!a]", "\\*", "-"])
+
+
+@given(st.lists(PARTS, max_size=8).map("".join), st.text("ab/*-", max_size=9))
+@settings(max_examples=3000)
+def test_it_agrees_with_a_plain_reference(pattern: str, key: str) -> None:
+    assert Pattern(pattern).matches(key) == reference(pattern, key)
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_any_text_is_a_pattern_or_refused(pattern: str, key: str) -> None:
+    try:
+        compiled = Pattern(pattern)
+    except InvalidArgument as refused:
+        assert str(refused).startswith("pattern ")  # noqa: PT017 # most texts are not refused
+    else:
+        if compiled.matches(key):
+            assert key.startswith(compiled.prefix)
+
+
+@given(st.text(max_size=20))
+def test_a_key_whose_every_character_is_escaped_matches_itself_alone(key: str) -> None:
+    pattern = Pattern("".join("\\" + character for character in key))
+    assert pattern.is_literal
+    assert pattern.prefix == key
+    assert pattern.matches(key)
+    assert not pattern.matches(key + "x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefix", "is_literal"),
+    [
+        ("a/b", "a/b", True),
+        ("a/b*", "a/b", False),
+        ("a/**/b", "a/", False),
+        ("*", "", False),
+        (r"a\*b?c", "a*b", False),
+        ("a[b]c", "a", False),
+        ("", "", True),
+    ],
+)
+def test_a_listing_begins_at_the_longest_literal_prefix(pattern: str, prefix: str, is_literal: bool) -> None:
+    assert (Pattern(pattern).prefix, Pattern(pattern).is_literal) == (prefix, is_literal)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("a[b", r"has a [ that is not closed; close it"),
+        ("a[", "not closed"),
+        ("[]", "not closed"),
+        ("a\\", "backslash"),
+    ],
+)
+def test_what_is_no_pattern_is_refused(pattern: str, told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        Pattern(pattern)
+    assert told in str(refused.value)
+
+
+def test_no_key_takes_more_time_than_its_length_explains() -> None:
+    """As a regular expression this takes for ever: the pattern's author is not the key's."""
+    pattern = Pattern("**a*" * 30 + "b")
+    began = time.process_time()
+    assert not pattern.matches("a" * 1024)
+    assert time.process_time() - began < 10  # some milliseconds
