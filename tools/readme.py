@@ -9,6 +9,7 @@ from pathlib import Path
 
 from objectstore_sensor import WaitForObjectStoreFile
 from objectstore_watcher import cli, contract
+from objectstore_watcher import patterns as pattern_module
 from objectstore_watcher.errors import KINDS, Action, Kind
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
@@ -57,6 +58,12 @@ def files() -> str:
     )
 
 
+def patterns() -> str:
+    """What patterns are made of, from their module's docstring."""
+    rows = re.findall(r"^``(\S+)``\s+(.+)$", pattern_module.__doc__ or "", re.MULTILINE)
+    return _table(("in a pattern", "stands for"), [(f"`{name}`", text.replace("``", "`")) for name, text in rows])
+
+
 def errors() -> str:
     """The table of errors."""
     rows = [
@@ -84,7 +91,7 @@ def metrics() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    table.__name__: table for table in (sensor, flags, exits, files, errors, metrics)
+    table.__name__: table for table in (sensor, flags, exits, files, patterns, errors, metrics)
 }
 
 
@@ -99,7 +106,7 @@ def with_tables(text: str) -> str:
         place = re.compile(rf"(?<=<!-- table: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
         if not place.search(text):
             raise ValueError(f"README.md has no place for the table {name!r}")
-        text = place.sub(table().replace("\\", r"\\"), text)
+        text = place.sub(table().replace("\\", r"\\"), text, count=1)
     return text
 
 

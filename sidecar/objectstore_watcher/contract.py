@@ -30,6 +30,7 @@ from objectstore_watcher import markers
 from objectstore_watcher import uri as uris
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError, rebuild
+from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.sizes import in_bytes
 
 TYPE_CHECKING = False  # mypy takes it for typing's, whose import, with pathlib's, is a fifth of this module's
@@ -69,11 +70,17 @@ PATIENCE = 60.0
 """Seconds after its last look that a watcher which lives may take to answer: a throttled one needs some. Without this
 end, one that cannot answer would be waited for for ever."""
 
+MATCHES = ("exact", "glob")
+"""What a path may be; chosen by the author of the task or command, never by what the path contains."""
+
 POLICIES = ("fail", "wait")
 """What to do where it depends on the user whether waiting can help."""
 
 MAX_FILE_BYTES = 64 * 1024
 """No file of the contract is longer: a 1,024-byte key escaped as JSON takes 6 KiB."""
+
+MOST_MATCHES = 10_000
+"""Objects that a look at a pattern finds at most, in the order of their keys: more need not fit into memory."""
 
 MAX_TEXT = 1024
 """Characters of an option: no region, endpoint or file name that works is longer."""
@@ -111,6 +118,8 @@ class WatchSpec:
         ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
         on_missing_bucket: ``fail`` or ``wait``, one of `POLICIES`.
         on_forbidden: the same, where the server refuses access.
+        match: ``exact``: the path is that of one object; ``glob``: a pattern, see `objectstore_watcher.patterns`.
+        min_count: so many objects that match must be there.
         absent: wait until the object is gone.
         min_size: bytes; a smaller object does not count.
         stable_for: seconds for which the watcher must have seen the object unchanged; 0: none.
@@ -147,6 +156,11 @@ class WatchSpec:
         },
     )
 
+    match: str = field(
+        default="exact",
+        metadata={"help": "exact, or glob: PATH is a pattern with *, **, ?, [a-z] and \\", "choices": MATCHES},
+    )
+    min_count: int = field(default=1, metadata={"help": "so many objects that match must be there"})
     absent: bool = field(default=False, metadata={"help": "wait until the object is gone"})
     min_size: int = field(default=0, metadata={"help": "a smaller object does not count: bytes, or 10MiB, 1.5GB"})
     stable_for: float = field(
@@ -173,6 +187,7 @@ class WatchSpec:
             if isinstance(option.default, str):
                 _check_text(title(option.name), getattr(self, option.name), option.metadata.get("choices"))
         newer_than(self.newer_than, datetime.now(timezone.utc))
+        self._check_match(location)
         for name in ("etag", "version_id"):
             if getattr(self, name) and isinstance(location, uris.FileLocation):
                 raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
@@ -191,6 +206,16 @@ class WatchSpec:
         if self.endpoint:
             uris.parse_endpoint(self.endpoint, title("endpoint"))
 
+    def _check_match(self, location: uris.Location) -> None:
+        if self.match == "glob":
+            Pattern(location.path if isinstance(location, uris.FileLocation) else location.key)
+            if self.version_id:
+                raise InvalidArgument(title("version_id"), "a pattern has no version", cure="leave it out")
+        elif self.min_count != 1:
+            raise InvalidArgument(
+                title("min_count"), "is of patterns", cure="add --match=glob (match=) or leave it out"
+            )
+
     def _normalize(self) -> None:
         """Bring what may be written in several ways into the one that travels."""
 
@@ -202,6 +227,7 @@ class WatchSpec:
         if self.stable_for != 0:
             put("stable_for", seconds(self.stable_for, title("stable_for")))
         put("min_size", in_bytes(self.min_size, title("min_size")))
+        put("min_count", count(self.min_count, title("min_count")))
         put("absent", truth(self.absent, title("absent")))
         put("newer_than", _moment_text(self.newer_than))
 
@@ -283,6 +309,14 @@ def truth(value: object, name: str) -> bool:
     if found is None:
         raise InvalidArgument(name, f"{value!r} is neither true nor false", cure="use true or false")
     return found
+
+
+def count(value: object, name: str) -> int:
+    """A number of objects: an int or digits, from 1; raises InvalidArgument where it is none."""
+    text = str(value)
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= MOST_MATCHES:
+        raise InvalidArgument(name, f"{value!r} is no number of objects", cure=f"use 1 to {MOST_MATCHES}")
+    return int(text)
 
 
 def newer_than(text: str, asked: datetime) -> float | None:
@@ -376,6 +410,7 @@ class Ready:
 
     Attributes:
         uri: the path, as it was asked.
+        count: objects that count; 0 where their absence does. The others of this file are of the first, by key.
         bucket: bucket; empty for files.
         key: key; the absolute path for files.
         size: bytes.
@@ -392,6 +427,7 @@ class Ready:
     NAME = "ready"
 
     uri: str
+    count: int = 1
     bucket: str = ""
     key: str = ""
     size: int = 0
@@ -403,6 +439,11 @@ class Ready:
     polls: int = 0
     requests: int = 0
     waited: float = 0.0
+
+    @property
+    def found(self) -> str:
+        """The path of the object."""
+        return f"s3://{self.bucket}/{self.key}" if self.bucket else self.key
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Ready:

@@ -7,7 +7,6 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from objectstore_watcher.conditions import MISSING
 from objectstore_watcher.errors import one_line
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
 
@@ -51,7 +50,7 @@ class LiveLine:
                 self._began = request.requested_monotonic
             case Polled(error, unmet):
                 self._polls, self._error = self._polls + 1, error.detail if error else ""
-                self._unmet = unmet if unmet != MISSING else ""
+                self._unmet = unmet
             case Pausing(seconds):
                 self._next = time.monotonic() + seconds
             case Succeeded() | GaveUp():
@@ -67,7 +66,7 @@ class LiveLine:
             f"waiting {_clock(now - self._began)} of {_clock(self._timeout)}",
             f"look {self._polls + 1} in {max(self._next - now, 0):.0f} s",
             *([f"last error: {self._error}"] if self._error else []),
-            *([f"the object {self._unmet}"] if self._unmet else []),
+            *([f"not yet: {self._unmet}"] if self._unmet else []),
             self._uri,  # last: it may be longer than the line, and the log above has it
         ]
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")

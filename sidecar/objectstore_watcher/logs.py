@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from objectstore_watcher.conditions import COUNTS, MISSING
 from objectstore_watcher.contract import Ready, iso
 from objectstore_watcher.errors import one_line
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
@@ -71,7 +70,8 @@ def log(level: int, message: str, *, exc_info: bool = False, **fields: object) -
 
 
 def _told(ready: Ready) -> str:
-    return f"{ready.size} bytes" if ready.key else "gone"
+    others = f" and {ready.count - 1} more" if ready.count > 1 else ""
+    return f"{ready.size} bytes{others}" if ready.count else "gone"
 
 
 class EventLog:
@@ -79,7 +79,7 @@ class EventLog:
 
     def __init__(self) -> None:
         self._error = ""
-        self._unmet = MISSING
+        self._unmet = ""
 
     def observe(self, event: Event) -> None:
         """Write what is news."""
@@ -101,7 +101,7 @@ class EventLog:
             case Succeeded(ready):
                 log(
                     logging.INFO,
-                    f"ready: {ready.uri} ({_told(ready)}) after {ready.waited:.1f} s",
+                    f"ready: {ready.found or ready.uri} ({_told(ready)}) after {ready.waited:.1f} s",
                     uri=ready.uri,
                     size=ready.size,
                     etag=ready.etag,
@@ -117,5 +117,5 @@ class EventLog:
             log(logging.INFO, "the object store answers again")
         if unmet != self._unmet:
             self._unmet = unmet
-            if unmet != COUNTS:
-                log(logging.INFO, f"the object {unmet}")
+            if unmet:
+                log(logging.INFO, f"not yet: {unmet}")

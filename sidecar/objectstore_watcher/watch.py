@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
 
-from objectstore_watcher.conditions import COUNTS, MISSING, Conditions
+from objectstore_watcher.conditions import Conditions, Verdict
 from objectstore_watcher.contract import Ready, Request, WatchSpec, iso, now_iso
 from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError
 from objectstore_watcher.stores import Found, OnRequest, Store, open_store
@@ -58,7 +58,7 @@ class Polled:
 
     Attributes:
         error: why it could not be told whether the object is there, if so.
-        unmet: why the object does not count, in words that follow "the object"; empty where it does.
+        unmet: why what is there does not count; empty where it does, or nothing is there.
     """
 
     error: WaitError | None = None
@@ -160,35 +160,36 @@ class _Wait:
         self._requests += 1
         self._observe(Requested(operation, outcome))
 
-    def until_found(self, store: Store) -> Found | None:
-        """The object that counts; None where its absence does."""
+    def until_found(self, store: Store) -> Sequence[Found]:
+        """The objects that count; none where their absence does."""
         while True:
             started, error = self._clock(), None
             try:
-                found = self._look(store)
+                verdict = self._look(store)
             except StoreError as failure:
                 if self._action(failure) is Action.FAIL:
                     raise
                 error = failure
             else:
-                if self._unmet == COUNTS:
-                    return found
+                if verdict.counts:
+                    return verdict.objects
             self._pause(started, error)
 
     def _action(self, error: WaitError) -> Action:
         kind = error.kind
         return Action.WAIT if kind.policy and getattr(self._request.spec, kind.policy) == "wait" else kind.action
 
-    def _look(self, store: Store) -> Found | None:
+    def _look(self, store: Store) -> Verdict:
         self._polls += 1
         try:
             found = store.look(self._request.deadline - self._clock())
         except StoreError as error:
             self._observe(Polled(error))
             raise
-        self._unmet = self._conditions.judge(found)
-        self._observe(Polled(unmet=self._unmet))
-        return found
+        verdict = self._conditions.judge(found)
+        self._unmet = verdict.unmet
+        self._observe(Polled(unmet=verdict.unmet))
+        return verdict
 
     def _pause(self, started: float, error: StoreError | None) -> None:
         now = self._clock()
@@ -213,28 +214,23 @@ class _Wait:
     def _too_late(self, error: StoreError | None) -> WaitError:
         spec = self._request.spec
         after = f"within {spec.timeout:g} s in {self._polls} looks"
+        what = "the object did not appear" if spec.match == "exact" else "no object that matches appeared"
         if error is not None:
-            return DeadlineExceeded(
-                spec.uri,
-                f"the object did not appear {after}, the last of which failed: {error.detail}",
-                cure=error.cure,
-            )
-        if self._unmet == MISSING:
-            return DeadlineExceeded(spec.uri, f"the object did not appear {after}")
+            told = f"{what} {after}, the last of which failed: {error.detail}"
+            return DeadlineExceeded(spec.uri, told, cure=error.cure)
+        if not self._unmet:
+            return DeadlineExceeded(spec.uri, f"{what} {after}")
         return DeadlineExceeded(
             spec.uri,
-            f"the object did not become what is waited for {after}: it {self._unmet}",
+            f"what is there did not become what is waited for {after}: {self._unmet}",
             cure="check its producer and the conditions of the wait, or raise the timeout",
         )
 
-    def success(self, found: Found | None) -> Succeeded:
-        if found is None:
-            return Succeeded(self._ready(Found(bucket="", key="", size=0)), None)
-        return Succeeded(self._ready(found), time.time() - found.last_modified if found.last_modified else None)
-
-    def _ready(self, found: Found) -> Ready:
-        return Ready(
+    def success(self, objects: Sequence[Found]) -> Succeeded:
+        found = objects[0] if objects else Found(bucket="", key="", size=0)
+        ready = Ready(
             uri=self._request.spec.uri,
+            count=len(objects),
             bucket=found.bucket,
             key=found.key,
             size=found.size,
@@ -246,3 +242,4 @@ class _Wait:
             requests=self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),
         )
+        return Succeeded(ready, time.time() - found.last_modified if found.last_modified else None)

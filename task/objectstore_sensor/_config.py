@@ -43,6 +43,8 @@ class ObjectStoreWait:
     ca_file: str = ""
     on_missing_bucket: str = "fail"
     on_forbidden: str = "fail"
+    match: str = "exact"
+    min_count: int = 1
     absent: bool = False
     min_size: Size = 0
     stable_for: Duration = 0.0

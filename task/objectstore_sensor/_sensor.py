@@ -22,7 +22,7 @@ from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _metadata
 from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
-from objectstore_sensor._wait import wait_for
+from objectstore_sensor._wait import found_for, wait_for
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor.errors import InvalidArgument
 
@@ -30,7 +30,7 @@ _AT_MODULE_LEVEL = "assign it to a variable of its own at module level: sensor =
 
 
 class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
-    """A task that waits until the object ``path`` is there, and returns ``path``.
+    """A task that waits until the object ``path`` is there, and returns ``path``, or what it stands for as a pattern.
 
     On Kubernetes its pod has a slim watcher as a native sidecar; locally the same watch runs in this process.
 
@@ -48,6 +48,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         on_missing_bucket: ``fail``, or ``wait`` until somebody makes the bucket.
         on_forbidden: ``fail``, or ``wait`` on where the server refuses access: without s3:ListBucket, S3 answers 403
             for an absent object, and the object is found once it is there.
+        match: ``exact``, or ``glob``: the path is a pattern, and the task returns the first object that matches.
+        min_count: so many objects that match must be there.
         absent: wait until the object is gone.
         min_size: a smaller object does not count: bytes, or text such as ``10MiB``, ``1.5GB``.
         stable_for: count the object once the watcher has seen it unchanged (ETag, size, last modification) for this
@@ -87,6 +89,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         ca_file: str = "",
         on_missing_bucket: str = "fail",
         on_forbidden: str = "fail",
+        match: str = "exact",
+        min_count: int = 1,
         absent: bool = False,
         min_size: Size = 0,
         stable_for: Duration = 0.0,
@@ -114,6 +118,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 ca_file=ca_file,
                 on_missing_bucket=on_missing_bucket,
                 on_forbidden=on_forbidden,
+                match=match,
+                min_count=min_count,
                 absent=absent,
                 min_size=min_size,
                 stable_for=stable_for,
@@ -144,10 +150,11 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         return _location(self) or str(super().name)
 
     def execute(self, **kwargs: Any) -> str:  # noqa: ANN401  # flytekit's signature
-        """Wait for ``path`` and return it."""
+        """Wait for ``path`` and return it; for a pattern, the first object that matches."""
         path: str = kwargs["path"]
-        wait_for(self._spec_for(path))
-        return path
+        spec = self._spec_for(path)
+        ready = wait_for(spec)
+        return found_for(spec, ready) if spec.match == "glob" and not spec.absent else path
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it.

@@ -13,24 +13,39 @@ from pathlib import Path
 
 from flytekit import FlyteContextManager
 from objectstore_watcher import contract, uri, waiting
-from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher.contract import Ready, Request, WatchSpec
+from objectstore_watcher.patterns import Pattern
 
-from objectstore_sensor.errors import InvalidArgument, WaitError, as_flyte
+from objectstore_sensor.errors import InvalidArgument, MarkerError, WaitError, as_flyte
 
 
-def wait_for(spec: WatchSpec) -> None:
-    """Wait for the object, by whatever watches where this runs.
+def wait_for(spec: WatchSpec) -> Ready:
+    """Wait for the object, by whatever watches where this runs; returns what was found.
 
     Raises:
         WaitError: what ended the wait; a `FlyteRecoverableException`, too, where a new attempt can help.
     """
     try:
-        if _is_local():
-            _watch_here(spec)
-        else:
-            _wait_for_watcher(spec)
+        return _watch_here(spec) if _is_local() else _wait_for_watcher(spec)
     except WaitError as error:
         raise as_flyte(error) from None
+
+
+def found_for(spec: WatchSpec, ready: Ready) -> str:
+    """The path of the object that was found for a pattern.
+
+    Raises:
+        MarkerError: it does not match: somebody else than the watcher wrote the marker.
+    """
+    asked = uri.parse(spec.uri)
+    bucket, pattern = ("", asked.path) if isinstance(asked, uri.FileLocation) else (asked.bucket, asked.key)
+    if ready.bucket != bucket or not Pattern(pattern if bucket else os.path.abspath(pattern)).matches(ready.key):
+        raise as_flyte(
+            MarkerError(
+                f"path {spec.uri!r}", f"the marker tells of {ready.found!r}", cure="find out who else writes there"
+            )
+        )
+    return ready.found
 
 
 def _is_local() -> bool:
@@ -38,7 +53,7 @@ def _is_local() -> bool:
     return state is None or state.mode is None or state.is_local_execution()
 
 
-def _watch_here(spec: WatchSpec) -> None:
+def _watch_here(spec: WatchSpec) -> Ready:
     """The watcher's own loop, in this process."""
     from objectstore_watcher import logs
     from objectstore_watcher.live import LiveLine
@@ -57,7 +72,7 @@ def _watch_here(spec: WatchSpec) -> None:
         key_pair = (s3.access_key_id, s3.secret_access_key) if s3.access_key_id and s3.secret_access_key else None
         if s3.endpoint and not spec.endpoint:
             spec = WatchSpec(**{**vars(spec), "endpoint": s3.endpoint})
-        watch(
+        return watch(
             Request(spec=spec),
             stop=threading.Event(),
             observe=observe,
@@ -65,7 +80,7 @@ def _watch_here(spec: WatchSpec) -> None:
         )
 
 
-def _wait_for_watcher(spec: WatchSpec) -> None:
+def _wait_for_watcher(spec: WatchSpec) -> Ready:
     """Ask the watcher beside this container, and wait for its answer."""
     if isinstance(uri.parse(spec.uri), uri.FileLocation):
         raise InvalidArgument(
@@ -74,7 +89,7 @@ def _wait_for_watcher(spec: WatchSpec) -> None:
     directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     with _ending_on_sigterm():
         request = waiting.ask(directory, spec)
-        waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due)
+        return waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,14 +25,15 @@ class Resolver:
         self.at_once = 0
         self.given_up: list[float] = []
         self.limits: list[float] = []
+        self.answers = 0
 
-    def look(self, within: float) -> Found | None:
+    def look(self, within: float) -> Sequence[Found]:
         self.looks += 1
         self.at_once += 1
         self.limits.append(within)
         self.go.wait()
         self.at_once -= 1
-        return FOUND
+        return [FOUND]
 
     def give_up(self, after: float) -> StoreError:
         self.given_up.append(after)
@@ -46,7 +48,7 @@ def test_a_look_that_cannot_be_broken_off_ends_in_time_and_no_other_begins_meanw
             store.look()
     assert (resolver.looks, resolver.at_once, resolver.given_up) == (1, 1, [0.05] * 5)
     resolver.go.set()
-    assert store.look() == FOUND
+    assert store.look() == [FOUND]
     assert resolver.looks == 2, "what a look left behind found is old"
 
 
@@ -64,7 +66,7 @@ def test_what_the_store_raises_is_raised_and_nothing_of_it_stays() -> None:
     errors: list[weakref.ref[StoreError]] = []
 
     class Failing(Resolver):
-        def look(self, within: float) -> Found | None:
+        def look(self, within: float) -> Sequence[Found]:
             error = StoreError("s3://bucket/key", kind="throttled")
             errors.append(weakref.ref(error))
             try:
@@ -88,6 +90,40 @@ def test_files_are_looked_for_in_the_same_way(tmp_path: Path) -> None:
     """A network file system without its server answers as little as a black hole."""
     store = open_store(WatchSpec(uri=str(tmp_path / "file")), lambda operation, outcome: None)
     assert isinstance(store, BoundedStore)
-    assert store.look() is None
+    assert list(store.look()) == []
     told = str(store._store.give_up(10))
     assert f"{tmp_path}/file: timed out: the file system does not answer within 10 s; check the mount" in told
+
+
+def test_a_look_of_many_answers_goes_on_while_they_come_and_no_longer() -> None:
+    """As a listing of many pages does."""
+
+    class Listing(Resolver):
+        def look(self, within: float) -> Sequence[Found]:
+            for _ in range(5):
+                time.sleep(0.1)
+                self.answers += 1
+            if not self.go.is_set():
+                self.go.wait()
+            return [FOUND]
+
+    listing = Listing()
+    listing.go.set()
+    assert BoundedStore(listing, longest=0.3).look() == [FOUND]
+    listing.go.clear()
+    with pytest.raises(StoreError, match=r"timed out after 0\.3 s"):
+        BoundedStore(listing, longest=0.3).look()
+    listing.go.set()
+
+
+def test_a_look_of_many_answers_ends_at_the_deadline() -> None:
+    class Endless(Resolver):
+        def look(self, within: float) -> Sequence[Found]:
+            while not self.go.wait(0.01):
+                self.answers += 1
+            return []
+
+    endless = Endless()
+    with pytest.raises(StoreError, match="timed out"):
+        BoundedStore(endless, longest=0.2).look(SHORTEST_LOOK)
+    endless.go.set()

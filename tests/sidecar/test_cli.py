@@ -53,6 +53,8 @@ SAMPLES = {
     "ca_file": Sample("/one.pem", "/other.pem", of_spec("ca_file"), "/one.pem", "/other.pem"),
     "on_missing_bucket": Sample("wait", "fail", of_spec("on_missing_bucket"), "wait", "fail"),
     "on_forbidden": Sample("wait", "fail", of_spec("on_forbidden"), "wait", "fail"),
+    "match": Sample("glob", "exact", of_spec("match"), "glob", "exact"),
+    "min_count": Sample("1", "001", of_spec("min_count"), 1, 1),  # other numbers need patterns
     "absent": Sample("true", "false", of_spec("absent"), True, False),
     "min_size": Sample("10MiB", "7", of_spec("min_size"), 10 * 1024**2, 7),
     "stable_for": Sample("30s", "1m", of_spec("stable_for"), 30.0, 60.0),

@@ -63,7 +63,7 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.put(b""), 2: self.put(b"1234"), 3: self.put(b"12345")})
         ready, unmet = self.wait(time, min_size=5)
         assert ready.size == 5
-        assert unmet == ["is not there", "has 0 of at least 5 bytes", "has 4 of at least 5 bytes", ""]
+        assert unmet == ["", "the object has 0 of at least 5 bytes", "the object has 4 of at least 5 bytes", ""]
 
     def test_an_object_counts_once_it_has_been_seen_unchanged_for_long_enough_and_an_overwrite_starts_again(
         self,
@@ -72,7 +72,7 @@ class TestOnMinio:
         time = VirtualTime(at_pause={2: self.put(b"second")})
         ready, unmet = self.wait(time, stable_for=25)
         assert time.pauses == [10, 10, 10, 10, 5]
-        assert unmet == ["has not yet been unchanged for 25 s"] * 5 + [""]
+        assert unmet == ["the object has not yet been unchanged for 25 s"] * 5 + [""]
         assert ready.size == len("second")
 
     def test_an_object_that_goes_meanwhile_starts_again_too(self) -> None:
@@ -81,8 +81,8 @@ class TestOnMinio:
             at_pause={1: lambda: self.minio.client().remove_object(self.bucket, "key"), 2: self.put(b"data")}
         )
         _, unmet = self.wait(time, stable_for=10)
-        pending = "has not yet been unchanged for 10 s"
-        assert unmet == [pending, "is not there", pending, ""]
+        pending = "the object has not yet been unchanged for 10 s"
+        assert unmet == [pending, "", pending, ""]
 
     def test_yesterdays_object_does_not_count(self) -> None:
         self.put(b"old")()
@@ -90,14 +90,16 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.put(b"still too old")})
         with pytest.raises(DeadlineExceeded) as late:
             self.wait(time, newer_than=tomorrow.isoformat(), timeout=15)
-        assert f"it is older than {tomorrow.isoformat()}; check its producer and the conditions" in str(late.value)
+        assert f"the object is older than {tomorrow.isoformat()}; check its producer and the conditions" in str(
+            late.value
+        )
         assert self.wait(VirtualTime(), newer_than="1h")[1] == [""]
 
     def test_an_object_can_be_waited_for_until_it_is_gone(self) -> None:
         self.put(b"data")()
         time = VirtualTime(at_pause={2: lambda: self.minio.client().remove_object(self.bucket, "key")})
         ready, unmet = self.wait(time, absent=True)
-        assert unmet == ["is still there", "is still there", ""]
+        assert unmet == ["the object is still there", "the object is still there", ""]
         assert (ready.key, ready.size, ready.last_modified) == ("", 0, "")
 
     def test_one_version_can_be_waited_for(self) -> None:
@@ -115,14 +117,14 @@ class TestOnMinio:
         client.remove_object(self.bucket, "key")
         (marker,) = (v for v in client.list_objects(self.bucket, include_version=True) if v.is_delete_marker)
         time = VirtualTime(at_pause={1: lambda: client.remove_object(self.bucket, "key", version_id=marker.version_id)})
-        assert self.wait(time)[1] == ["is not there", ""]
+        assert self.wait(time)[1] == ["", ""]
 
     def test_an_etag_must_be_the_one(self) -> None:
         self.put(b"wrong")()
         etag = "0cc175b9c0f1b6a831c399e269772661"  # of "a"
         time = VirtualTime(at_pause={1: self.put(b"a")})
         ready, unmet = self.wait(time, etag=etag)
-        assert unmet[0].startswith("has the ETag ")
+        assert unmet[0].startswith("the object has the ETag ")
         assert ready.etag == etag
 
 
@@ -135,7 +137,7 @@ def test_time_that_a_stable_object_needs_does_not_become_a_busy_loop() -> None:
 def test_an_answer_after_an_error_still_counts_for_stability() -> None:
     pauses, unmet, _ = at_fake([found(), Answer(500), found()], stable_for=0.5)
     assert pauses == [0.5, 1]
-    assert unmet == ["has not yet been unchanged for 0.5 s", "", ""]
+    assert unmet == ["the object has not yet been unchanged for 0.5 s", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_newer_than_a_time_is_judged_by_whole_seconds(moment: str, counts: bool)
     if counts:
         assert at_fake([found()], newer_than=moment)[1] == [""]
     else:
-        with pytest.raises(DeadlineExceeded, match=r"it is older than"):
+        with pytest.raises(DeadlineExceeded, match=r"the object is older than"):
             at_fake([found()], newer_than=moment, timeout=20)
 
 
@@ -165,15 +167,15 @@ def test_an_age_counts_from_the_request_not_from_the_look() -> None:
 @pytest.mark.parametrize(
     ("headers", "told"),
     [
-        ({"x_amz_storage_class": "GLACIER"}, "cannot be read: it is archived (GLACIER)"),
-        ({"x_amz_storage_class": "DEEP_ARCHIVE"}, "cannot be read: it is archived (DEEP_ARCHIVE)"),
+        ({"x_amz_storage_class": "GLACIER"}, "the object cannot be read: it is archived (GLACIER)"),
+        ({"x_amz_storage_class": "DEEP_ARCHIVE"}, "the object cannot be read: it is archived (DEEP_ARCHIVE)"),
         (
             {"x_amz_storage_class": "GLACIER", "x_amz_restore": 'ongoing-request="true"'},
-            "cannot be read: it is archived (GLACIER)",
+            "the object cannot be read: it is archived (GLACIER)",
         ),
         (
             {"x_amz_storage_class": "INTELLIGENT_TIERING", "x_amz_archive_status": "ARCHIVE_ACCESS"},
-            "cannot be read: it is archived (ARCHIVE_ACCESS)",
+            "the object cannot be read: it is archived (ARCHIVE_ACCESS)",
         ),
         ({"x_amz_storage_class": "GLACIER", "x_amz_restore": 'ongoing-request="false", expiry-date="x"'}, ""),
         ({"x_amz_storage_class": "GLACIER_IR"}, ""),
@@ -188,8 +190,8 @@ def test_what_is_wrong_at_the_deadline_is_told() -> None:
     with pytest.raises(DeadlineExceeded) as late:
         at_fake([found(b"12")], min_size=1000, timeout=20)
     assert str(late.value) == (
-        "s3://bucket/key: the object did not become what is waited for within 20 s in 3 looks: it has 2 of at least"
-        " 1000 bytes; check its producer and the conditions of the wait, or raise the timeout"
+        "s3://bucket/key: what is there did not become what is waited for within 20 s in 3 looks: the object has 2 of"
+        " at least 1000 bytes; check its producer and the conditions of the wait, or raise the timeout"
     )
 
 
@@ -236,7 +238,7 @@ def test_files_have_sizes_and_times_too(tmp_path: Path) -> None:
     file.write_bytes(b"1")
     time = VirtualTime(at_pause={1: lambda: file.write_bytes(b"12345")})
     ready, unmet = wait(str(file), time, poll_interval=10, min_size=5, stable_for=5, newer_than="1h")
-    assert unmet == ["has 1 of at least 5 bytes", "has not yet been unchanged for 5 s", ""]
+    assert unmet == ["the object has 1 of at least 5 bytes", "the object has not yet been unchanged for 5 s", ""]
     assert ready.size == 5
 
 

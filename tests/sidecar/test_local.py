@@ -8,11 +8,11 @@ from objectstore_watcher.errors import Action, StoreError
 from objectstore_watcher.stores import Found, open_store
 
 from tests.sidecar import hostile
-from tests.sidecar.tools import unprivileged
+from tests.sidecar.tools import One, unprivileged
 
 
 def look(uri: str | Path) -> Found | None:
-    return open_store(WatchSpec(uri=str(uri)), lambda operation, outcome: None).look()
+    return One(open_store(WatchSpec(uri=str(uri)), lambda operation, outcome: None)).look()
 
 
 @pytest.mark.parametrize("prefix", ["", "file://"])

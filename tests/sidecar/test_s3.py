@@ -22,7 +22,7 @@ from minio.credentials.providers import StaticProvider
 from minio.versioningconfig import VersioningConfig
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, Action, InvalidArgument, StoreError
-from objectstore_watcher.stores import Found, KeyPair, Store, open_store
+from objectstore_watcher.stores import Found, KeyPair, open_store
 from objectstore_watcher.stores.s3 import EXPLAINED_FOR
 from objectstore_watcher.watch import watch
 
@@ -31,19 +31,19 @@ from tests.servers import MinioServer, free_port
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
 from tests.sidecar.tls import Certificates
-from tests.sidecar.tools import VirtualTime, highest, takes_requests
+from tests.sidecar.tools import One, VirtualTime, highest, takes_requests
 
 URI = "s3://bucket/key"
 
 FAKE_KEYS = ("fake-access-key", "fake-secret-key-77d1")
 
 
-def opened(uri: str, key_pair: KeyPair | None = None, **options: float | str) -> Store:
+def opened(uri: str, key_pair: KeyPair | None = None, **options: float | str) -> One:
     spec = WatchSpec.from_mapping({"uri": uri, "request_timeout": 5, **options})
-    return open_store(spec, lambda operation, outcome: None, key_pair)
+    return One(open_store(spec, lambda operation, outcome: None, key_pair))
 
 
-def at_fake(server: FakeS3, uri: str = URI, **options: float | str) -> Store:
+def at_fake(server: FakeS3, uri: str = URI, **options: float | str) -> One:
     return opened(uri, FAKE_KEYS, endpoint=server.endpoint, **options)
 
 
@@ -196,7 +196,7 @@ def limited_user(minio: MinioServer, action: str, bucket: str) -> KeyPair:
     return name, "limited-secret"
 
 
-def refused(store: Store, kind: str, seen: str) -> str:
+def refused(store: One, kind: str, seen: str) -> str:
     """Assert that a look fails with that kind; the message names object, cause, what was seen, and cure."""
     with pytest.raises(StoreError) as failure:
         store.look()
@@ -485,7 +485,7 @@ def test_an_object_that_comes_between_head_and_get_is_found_at_the_next_look_and
         assert store.look() is not None
 
 
-def look_anyway(store: Store) -> None:
+def look_anyway(store: One) -> None:
     with suppress(StoreError):
         store.look()
 

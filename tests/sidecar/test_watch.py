@@ -253,7 +253,7 @@ def test_observers_are_told_each_step() -> None:
     assert diary[:-1] == [
         Started(request),
         Requested("head", "absent"),
-        Polled(unmet="is not there"),
+        Polled(),
         Pausing(10.0),
         Requested("head", "error"),
         Polled(failure.error),

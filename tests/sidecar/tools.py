@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import urllib3
 from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher.stores import Found, Store
 from objectstore_watcher.watch import Event
 
 from tests.servers import MinioServer, Watcher, eventually
@@ -54,6 +56,19 @@ class Diary(list[Event]):
     def of(self, *kinds: type[Event]) -> list[Event]:
         """Those of some kinds."""
         return [event for event in self if isinstance(event, kinds)]
+
+
+class One:
+    """A store of one object, whose look tells it, or None while it is absent."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def look(self, within: float = math.inf) -> Found | None:
+        """The object."""
+        found = self._store.look(within)
+        assert len(found) <= 1
+        return found[0] if found else None
 
 
 def highest(low: float, high: float) -> float:

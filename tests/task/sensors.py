@@ -32,6 +32,8 @@ metered = WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=p
 impatient = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=None)
 guarded = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=2, metrics_port=port_for_metrics())
 
+matching = WaitForObjectStoreFile(match="glob", poll_interval=0.2, timeout="1h", metrics_port=None)
+
 
 @task
 def do_next(path: str) -> int:

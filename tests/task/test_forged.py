@@ -10,7 +10,7 @@ import pytest
 from flytekit import FlyteContextManager
 from flytekit.core.context_manager import ExecutionState
 from flytekit.exceptions.user import FlyteRecoverableException
-from objectstore_sensor.errors import WaitError
+from objectstore_sensor.errors import MarkerError, WaitError
 from objectstore_watcher.contract import DIRECTORY_VARIABLE
 
 from tests.task import sensors
@@ -32,6 +32,26 @@ def in_pod(marker_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def test_main_returns_the_path_that_it_was_given_whatever_a_marker_says(marker_directory: Path) -> None:
     (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": FORGED, "bucket": "other", "key": FORGED}))
     assert sensors.made.execute(path=PATH) == PATH
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "is_match"),
+    [
+        ("bucket", "in/a.csv", True),
+        ("other", "in/a.csv", False),
+        ("", "in/a.csv", False),
+        ("bucket", "out/a.csv", False),
+    ],
+)
+def test_main_returns_only_what_matches_its_pattern(
+    marker_directory: Path, bucket: str, key: str, is_match: bool
+) -> None:
+    (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": PATH, "bucket": bucket, "key": key}))
+    if is_match:
+        assert sensors.matching.execute(path="s3://bucket/in/*.csv") == "s3://bucket/in/a.csv"
+    else:
+        with pytest.raises(MarkerError, match=r"the marker tells of .*; find out who else writes there"):
+            sensors.matching.execute(path="s3://bucket/in/*.csv")
 
 
 @pytest.mark.parametrize("kind", ["forbidden", "timeout", "no such kind"])

@@ -47,6 +47,7 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "killed watcher": (sensors.guarded, f"s3://{bucket}/never"),
         "terminated main": (sensors.made, f"s3://{bucket}/never"),
         "file": (sensors.made, "/etc/hostname"),
+        "pattern": (sensors.matching, f"s3://{bucket}/daily-*/part-[0-9].csv"),
     }
     with ExitStack() as stack:
         yield {
@@ -99,6 +100,16 @@ def test_main_waits_until_the_object_is_there_while_prometheus_sees_the_watcher(
     assert pod.watcher.poll() is None, "it stays, or the kubelet would start it again"
     pod.watcher.send_signal(signal.SIGTERM)
     assert pod.watcher.wait(timeout=SLOW) == 0
+
+
+def test_a_pattern_gives_the_object_that_matches(pods: Pods, minio: MinioServer) -> None:
+    pod = pods["pattern"]
+    pod.reach_request()
+    bucket = pod.path.removeprefix("s3://").partition("/")[0]
+    minio.put(bucket, "daily-7/part-x.csv")
+    minio.put(bucket, "daily-7/part-7.csv")
+    assert pod.end() == 0, pod.log()
+    assert pod.outputs() == {"path": f"s3://{bucket}/daily-7/part-7.csv"}
 
 
 def get(sensor: WaitForObjectStoreFile, path: str) -> str:

@@ -309,3 +309,12 @@ class FailingThread(threading.Thread):
         self.join(timeout=SLOW)
         if self._error:
             raise self._error
+
+
+def test_a_pattern_gives_the_path_that_matches(module: Module, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").touch()
+    (tmp_path / "c.csv").touch()
+    user = module('sensor = WaitForObjectStoreFile(match="glob", timeout=1)')
+    assert user.sensor(path=f"{tmp_path}/*.csv") == f"{tmp_path}/b.csv"
+    user = module('sensor = WaitForObjectStoreFile(match="glob", absent=True, timeout=1)')
+    assert user.sensor(path=f"{tmp_path}/*.txt") == f"{tmp_path}/*.txt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,12 +35,13 @@ class Found:
 
 
 class Store(Protocol):
-    """One object in one store."""
+    """What a path names in one store: one object, or all that match a pattern."""
 
-    def look(self, within: float = math.inf) -> Found | None:
-        """The object, or None while it is absent; raises StoreError where the store cannot say.
+    def look(self, within: float = math.inf) -> Sequence[Found]:
+        """What is there, in the order of the keys, at most `contract.MOST_MATCHES`.
 
-        A look is given up after ``within`` seconds if that is less than the spec's request timeout.
+        Raises StoreError where the store cannot say. A look is given up after ``within`` seconds, and where no answer
+        comes for the spec's request timeout.
         """
 
 
@@ -69,7 +70,7 @@ def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None 
     if isinstance(location, FileLocation):
         from objectstore_watcher.stores.local import LocalStore
 
-        return BoundedStore(LocalStore(location, on_request), spec.request_timeout)
+        return BoundedStore(LocalStore(location, spec, on_request), spec.request_timeout)
     from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
 
     return BoundedStore(S3Store(location, spec, on_request, key_pair), spec.request_timeout)

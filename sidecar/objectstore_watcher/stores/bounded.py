@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from objectstore_watcher.errors import StoreError
@@ -17,7 +18,10 @@ SHORTEST_LOOK = 1.0
 class Abortable(Protocol):
     """A store whose look may take long."""
 
-    def look(self, within: float) -> Found | None:
+    answers: int
+    """How many of several answers that a look needs have come: each gets the time of a look."""
+
+    def look(self, within: float) -> Sequence[Found]:
         """As `objectstore_watcher.stores.Store`; no single step takes longer than ``within`` seconds."""
 
     def give_up(self, after: float) -> StoreError:
@@ -41,19 +45,20 @@ class BoundedStore:
         self._longest = longest
         self._left_behind: _Look | None = None
 
-    def look(self, within: float = math.inf) -> Found | None:
-        """The object, or None while it is absent.
+    def look(self, within: float = math.inf) -> Sequence[Found]:
+        """What is there.
 
         Raises:
-            StoreError: what the store met; or ``timeout`` after ``within`` or the longest time of a look.
+            StoreError: what the store met; or ``timeout`` after ``within``, or too long without an answer.
         """
-        limit = min(self._longest, max(SHORTEST_LOOK, within))
-        end = time.monotonic() + limit
+        within = max(SHORTEST_LOOK, within)
+        limit = min(self._longest, within)
+        began = time.monotonic()
         if self._left_behind:
-            self._wait_for(self._left_behind, limit, end)
-        look = _Look(self._store, max(0.001, end - time.monotonic()))
+            self._wait_for(self._left_behind, limit, began + limit)
+        look = _Look(self._store, max(0.001, began + limit - time.monotonic()))
         look.start()
-        self._wait_for(look, limit, end)
+        self._wait_for(look, limit, began + limit, last=began + within)
         try:
             if look.error:
                 raise look.error
@@ -61,12 +66,18 @@ class BoundedStore:
         finally:
             look.error = None  # the error knows this frame: a cycle for each failed look would stay for long
 
-    def _wait_for(self, look: _Look, limit: float, end: float) -> None:
+    def _wait_for(self, look: _Look, limit: float, end: float, last: float = 0.0) -> None:
+        """Wait until ``end``, or, while answers come, until ``last``."""
         self._left_behind = look
-        look.join(max(0.0, end - time.monotonic()))
-        if look.is_alive():
-            raise self._store.give_up(limit)
-        self._left_behind = None
+        answers = self._store.answers
+        while True:
+            look.join(max(0.0, end - time.monotonic()))
+            if not look.is_alive():
+                self._left_behind = None
+                return
+            if self._store.answers == answers or end >= last:
+                raise self._store.give_up(limit)
+            answers, end = self._store.answers, min(time.monotonic() + limit, last)
 
 
 class _Look(threading.Thread):
@@ -76,7 +87,7 @@ class _Look(threading.Thread):
         super().__init__(name="look", daemon=True)
         self._store = store
         self._limit = limit
-        self.found: Found | None = None
+        self.found: Sequence[Found] = ()
         self.error: BaseException | None = None
 
     def run(self) -> None:

@@ -18,29 +18,31 @@ from objectstore_watcher.contract import title
 from objectstore_watcher.errors import InvalidArgument
 
 MAX_BODY_BYTES = 64 * 1024
-"""No answer that is read whole is longer: errors of S3 and credentials take a few KiB. Headers are limited by
-Python's own http.client: 100 of 64 KiB."""
+"""No answer that is read whole is longer, but for listings: errors of S3 and credentials take a few KiB. Headers are
+limited by Python's own http.client: 100 of 64 KiB."""
 
 _STREAMED = {200, 206}
 """Status with which a caller that asked for a stream gets one."""
 
 
 class Http(urllib3.PoolManager):
-    """Connections without redirects and retries, whose answers are read up to `MAX_BODY_BYTES`.
+    """Connections without redirects and retries, whose answers are read up to a limit.
 
     Args:
         limit: seconds to connect, and then between two parts of the answer.
         ca_file: PEM file of the authorities to trust; empty: certifi's. None: no TLS will be spoken; reading the
             authorities takes some 20 ms.
+        longest: bytes of an answer that is read whole.
 
     Raises:
         InvalidArgument: the CA file cannot be used.
     """
 
-    def __init__(self, limit: float, ca_file: str | None) -> None:
+    def __init__(self, limit: float, ca_file: str | None, longest: int = MAX_BODY_BYTES) -> None:
         context = None if ca_file is None else _tls_context(ca_file or certifi.where())
         super().__init__(retries=False, maxsize=1, ssl_context=context)
         self.limit = limit
+        self._longest = longest
         self._lines: set[socket.socket] = set()
         self.pool_classes_by_scheme = {"http": _pool(self._lines), "https": _tls_pool(self._lines)}
 
@@ -48,11 +50,11 @@ class Http(urllib3.PoolManager):
         """The answer, whole, or as a stream where that was asked for and the server has one.
 
         Raises:
-            BodyTooLong: the answer is longer than `MAX_BODY_BYTES`.
+            BodyTooLong: the answer is longer than it may be.
         """
         whole = kw.pop("preload_content", True)
         answer = super().urlopen(method, url, redirect, timeout=self.limit, preload_content=False, **kw)
-        return _read(answer) if whole or answer.status not in _STREAMED else answer
+        return _read(answer, self._longest) if whole or answer.status not in _STREAMED else answer
 
     def abort(self) -> None:
         """Break off what is under way, from another thread; what waits for an answer gets an error."""
@@ -62,17 +64,17 @@ class Http(urllib3.PoolManager):
 
 
 class BodyTooLong(http_errors.HTTPError):
-    """The answer is longer than `MAX_BODY_BYTES`."""
+    """The answer is longer than it may be."""
 
 
-def _read(answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+def _read(answer: urllib3.BaseHTTPResponse, longest: int) -> urllib3.BaseHTTPResponse:
     """``answer`` with its body read; not decompressed, which could make much of little."""
     body = b""
-    while part := answer.read(MAX_BODY_BYTES + 1 - len(body), decode_content=False):  # the last read finds the end
+    while part := answer.read(longest + 1 - len(body), decode_content=False):  # the last read finds the end
         body += part
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > longest:
             answer.close()
-            raise BodyTooLong(f"an answer of more than {MAX_BODY_BYTES} bytes")
+            raise BodyTooLong(f"an answer of more than {longest} bytes")
     return urllib3.HTTPResponse(
         io.BytesIO(body),
         answer.headers,

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from typing import NoReturn, TypeVar
 
 from minio import Minio
+from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
-from objectstore_watcher.contract import MAX_TEXT, WatchSpec, title
+from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
+from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
-from objectstore_watcher.stores.http import BodyTooLong, Http
+from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http
 from objectstore_watcher.uri import ObjectLocation, parse_endpoint
 
 T = TypeVar("T")
 
 EXPLAINED_FOR = 60
 """Looks that an explanation is good for: ten minutes at the default interval, for 2 % more requests."""
+
+PAGE = 1000
+"""Keys of a page of a listing: the most that S3 gives."""
+
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""Bytes of such a page: 1,000 keys of 1,024 bytes, each written as %XX, and 500 bytes beside each."""
 
 _ABSENT = {"NoSuchKey", "NoSuchVersion"}
 
@@ -84,6 +94,10 @@ class S3Store:
         self, location: ObjectLocation, spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None
     ) -> None:
         self._location = location
+        pattern = Pattern(location.key) if spec.match == "glob" else None
+        self._pattern = None if pattern and pattern.is_literal else pattern
+        self._key = pattern.prefix if pattern else location.key
+        self.answers = 0
         self._version_id = spec.version_id or None
         self._endpoint = spec.endpoint or credentials.endpoint()
         self._region = spec.region or credentials.region()
@@ -114,24 +128,27 @@ class S3Store:
                 cure=f"correct {title('endpoint')}, {title('region')} or the bucket",
             ) from error
 
-    def look(self, within: float) -> Found | None:
-        """The object, or None while it is absent.
+    def look(self, within: float) -> Sequence[Found]:
+        """The object, or those that match.
 
         Raises:
             StoreError: the server, or the way to it, failed.
         """
         self._http.limit = within
         try:
-            return self._head()
+            return self._ask()
         except S3Error as error:
             if not self._moved(error):
                 self._judge(error)
-                return None
+                return ()
         try:
-            return self._head()
+            return self._ask()
         except S3Error as error:
             self._judge(error)
-            return None
+            return ()
+
+    def _ask(self) -> Sequence[Found]:
+        return self._list(self._pattern) if self._pattern else (self._head(),)
 
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way; the error for a server that does not answer in time."""
@@ -140,7 +157,7 @@ class S3Store:
         return self._error("timeout", f"timed out: no whole answer within {after:g} s")
 
     def _head(self) -> Found:
-        bucket, key = self._location.bucket, self._location.key
+        bucket, key = self._location.bucket, self._key
         found = self._request("head", lambda: self._client.stat_object(bucket, key, version_id=self._version_id))
         if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
             raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
@@ -155,6 +172,35 @@ class S3Store:
             version_id=found.version_id or "",
             last_modified=found.last_modified.timestamp(),
             unreadable=_archived(found.metadata or {}),
+        )
+
+    def _list(self, pattern: Pattern) -> Sequence[Found]:
+        """Those that match, page by page: of a million objects only those are kept."""
+        found: list[Found] = []
+        last: str | None = None
+        while len(found) < MOST_MATCHES:
+            page = self._request("list", partial(self._page, pattern.prefix, last))
+            self.answers += 1
+            found += (self._listed(each) for each in page if pattern.matches(each.object_name or ""))
+            if len(page) < PAGE:
+                break
+            last = page[-1].object_name
+        self._accepted = True
+        return found[:MOST_MATCHES]
+
+    def _page(self, prefix: str, after: str | None) -> list[Object]:
+        objects = self._client.list_objects(self._location.bucket, prefix, recursive=True, start_after=after)
+        return list(islice(objects, PAGE))
+
+    def _listed(self, found: Object) -> Found:
+        storage_class = {"x-amz-storage-class": found.storage_class or ""}
+        return Found(
+            bucket=self._location.bucket,
+            key=found.object_name or "",
+            size=found.size or 0,
+            etag=found.etag or "",
+            last_modified=found.last_modified.timestamp() if found.last_modified else 0.0,
+            unreadable=_archived(storage_class),
         )
 
     def _moved(self, error: S3Error) -> bool:
@@ -173,6 +219,8 @@ class S3Store:
     def _judge(self, error: S3Error) -> None:
         """Return if the answer to HEAD means absent. It has no body: the cause may need a GET to be known."""
         status = error.response.status
+        if self._pattern:  # the answer to a LIST has a body
+            self._fail(error.code or "", status)
         code = error.response.headers.get("x-minio-error-code") or self._explanation(status) or error.code or ""
         if code not in _ABSENT:
             self._fail(code, status)
@@ -190,7 +238,7 @@ class S3Store:
 
     def _explain(self) -> str:
         """The error code that S3 gives a GET of the object's first byte; empty where the GET succeeds."""
-        bucket, key = self._location.bucket, self._location.key
+        bucket, key = self._location.bucket, self._key
         try:
             answer = self._request(
                 "get", lambda: self._client.get_object(bucket, key, 0, 1, version_id=self._version_id)
@@ -204,7 +252,7 @@ class S3Store:
         outcome = "error"
         try:
             answer = send()
-            outcome = "found"
+            outcome = "found" if answer else "absent"
             return answer
         except StoreError:
             outcome = ""  # no credentials, so nothing was sent
@@ -274,8 +322,9 @@ def _archived(headers: Mapping[str, str]) -> str:
 
 
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:
+    longest = MAX_PAGE_BYTES if spec.match == "glob" else MAX_BODY_BYTES
     needs_tls = bool(spec.ca_file) or endpoint.lower().startswith("https:")  # a CA file is checked even if not needed
-    return Http(spec.request_timeout, (spec.ca_file or credentials.ca_file()) if needs_tls else None)
+    return Http(spec.request_timeout, (spec.ca_file or credentials.ca_file()) if needs_tls else None, longest)
 
 
 def _connection_kind(error: Exception) -> str:

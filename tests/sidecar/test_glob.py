@@ -1,0 +1,235 @@
+"""Waits for what matches a pattern, on MinIO, on a fake that pages, and on disk."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from objectstore_watcher.contract import MOST_MATCHES, Ready, WatchSpec
+from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError
+from objectstore_watcher.stores import open_store
+from objectstore_watcher.watch import Polled, watch
+
+from tests.fake_s3 import Answer, FakeS3, Received, error
+from tests.servers import MinioServer
+from tests.sidecar import hostile
+from tests.sidecar.proxy import Proxy
+from tests.sidecar.tools import Diary, VirtualTime, highest
+
+KEYS = ("FLYTE_AWS_ACCESS_KEY_ID", "FLYTE_AWS_SECRET_ACCESS_KEY")
+
+
+def wait(uri: str, time: VirtualTime, **options: float | str) -> tuple[Ready, list[str]]:
+    diary = Diary()
+    request = time.request(uri, match="glob", poll_interval=10, **options)
+    ready = watch(request, stop=time, observe=diary.append, clock=time.clock, uniform=highest)
+    return ready, [polled.unmet for polled in diary.of(Polled) if isinstance(polled, Polled)]
+
+
+def found(uri: str, **options: float | str) -> list[str]:
+    spec = WatchSpec.from_mapping({"uri": uri, "match": "glob", **options})
+    return [each.key for each in open_store(spec, lambda operation, outcome: None).look()]
+
+
+@pytest.mark.usefixtures("flyte_env")
+class TestMinio:
+    def test_the_first_object_that_matches_is_found(self, minio: MinioServer, bucket: str) -> None:
+        for key in ("2026-06-01/part-x.parquet", "2026-06-01/sub/part-1.parquet", "2025-06-01/part-1.parquet"):
+            minio.put(bucket, key)
+
+        def arrive() -> None:
+            for day in (2, 1):
+                minio.put(bucket, f"2026-06-0{day}/part-{day}.parquet", b"123")
+
+        time = VirtualTime(at_pause={2: arrive})
+        ready, _ = wait(f"s3://{bucket}/2026-??-*/part-[0-9]*.parquet", time)
+        assert (ready.key, ready.count, ready.size) == ("2026-06-01/part-1.parquet", 2, 3)
+        assert ready.found == f"s3://{bucket}/2026-06-01/part-1.parquet"
+        assert ready.etag == minio.client().stat_object(bucket, ready.key).etag
+
+    def test_a_look_is_one_list_from_the_longest_literal_prefix(self, minio: MinioServer, bucket: str) -> None:
+        with Proxy(minio.port) as proxy:
+            assert found(f"s3://{bucket}/a/b-*.csv", endpoint=proxy.endpoint) == []
+        (line,) = proxy.request_lines
+        query = parse_qs(urlsplit(line.split()[1]).query, keep_blank_values=True)
+        assert (query["list-type"], query["prefix"], query["delimiter"]) == (["2"], ["a/b-"], [""])
+
+    def test_a_path_without_a_pattern_in_it_is_one_head(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "a*b")
+        with Proxy(minio.port) as proxy:
+            assert found(f"s3://{bucket}/a\\*b", endpoint=proxy.endpoint) == ["a*b"]
+        assert proxy.request_lines == [f"HEAD /{bucket}/a%2Ab HTTP/1.1"]
+
+    def test_an_exact_path_is_never_taken_for_a_pattern(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "abc")
+        spec = WatchSpec(uri=f"s3://{bucket}/a*")
+        assert list(open_store(spec, lambda operation, outcome: None).look()) == []
+
+    def test_more_than_a_page_is_read_page_by_page(self, minio: MinioServer, bucket: str) -> None:
+        for number in range(1203):
+            minio.put(bucket, f"k/{number:04}.{'csv' if number % 3 else 'txt'}")
+        with Proxy(minio.port) as proxy:
+            keys = found(f"s3://{bucket}/k/*.csv", endpoint=proxy.endpoint)
+        assert keys == [f"k/{number:04}.csv" for number in range(1203) if number % 3]
+        assert len(proxy.request_lines) == 2
+
+    @pytest.mark.parametrize("key", [key for key in hostile.KEYS if len(key.encode()) < 1000])
+    def test_a_hostile_key_is_found_by_its_pattern_byte_for_byte(
+        self, minio: MinioServer, bucket: str, key: str
+    ) -> None:
+        minio.put(bucket, f"d/{key}")
+        assert found(f"s3://{bucket}/d/**") == [f"d/{key}"]
+        escaped = "".join("\\" + character for character in key[:200])
+        assert found(f"s3://{bucket}/d/{escaped}**") == [f"d/{key}"]
+
+    def test_enough_objects_must_count(self, minio: MinioServer, bucket: str) -> None:
+        time = VirtualTime(
+            at_pause={
+                1: lambda: minio.put(bucket, "in/a", b"12345"),
+                2: lambda: minio.put(bucket, "in/b", b"1"),
+                3: lambda: minio.put(bucket, "in/b", b"12345"),
+            }
+        )
+        ready, unmet = wait(f"s3://{bucket}/in/*", time, min_count=2, min_size=5)
+        assert unmet == ["", "1 of at least 2 objects", "1 of at least 2 objects; 'in/b' has 1 of at least 5 bytes", ""]
+        assert (ready.key, ready.count) == ("in/a", 2)
+
+    def test_each_object_must_have_been_unchanged_for_long_enough(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "in/a")
+        time = VirtualTime(at_pause={1: lambda: minio.put(bucket, "in/b")})
+        ready, _ = wait(f"s3://{bucket}/in/*", time, min_count=2, stable_for=15)
+        assert time.pauses == [10, 5, 10]
+        assert ready.count == 2
+
+    def test_all_that_match_can_be_waited_for_to_be_gone(self, minio: MinioServer, bucket: str) -> None:
+        for key in ("locks/a", "locks/b"):
+            minio.put(bucket, key)
+        client = minio.client()
+        time = VirtualTime(
+            at_pause={
+                1: lambda: client.remove_object(bucket, "locks/a"),
+                2: lambda: client.remove_object(bucket, "locks/b"),
+            }
+        )
+        ready, unmet = wait(f"s3://{bucket}/locks/*", time, absent=True)
+        assert unmet == ["2 objects are still there", "the object is still there", ""]
+        assert (ready.count, ready.key) == (0, "")
+
+    def test_a_missing_bucket_is_told(self) -> None:
+        with pytest.raises(StoreError, match=r"the bucket does not exist .*HTTP 404 NoSuchBucket"):
+            found("s3://no-such-bucket/a*")
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEYS:
+        monkeypatch.setenv(name, "key")
+
+
+class Million(FakeS3):
+    """A server that lists a million objects."""
+
+    TOTAL = 1_000_000
+
+    def next_answer(self, request: Received) -> Answer:
+        super().next_answer(request)
+        query = parse_qs(urlsplit(request.target).query, keep_blank_values=True)
+        after = query.get("start-after", [""])[0]
+        first = int(after.rpartition("-")[2]) + 1 if after else 0
+        last = min(first + 1000, self.TOTAL)
+        entries = "".join(
+            f"<Contents><Key>big/object-{n:07}</Key><LastModified>2026-06-01T12:00:00.000Z</LastModified>"
+            f"<ETag>&quot;e&quot;</ETag><Size>4</Size><StorageClass>STANDARD</StorageClass></Contents>"
+            for n in range(first, last)
+        )
+        more = "true" if last < self.TOTAL else "false"
+        body = (
+            f"<ListBucketResult><Name>bucket</Name><IsTruncated>{more}</IsTruncated>"
+            f"<NextContinuationToken>big/object-{last - 1:07}</NextContinuationToken>{entries}</ListBucketResult>"
+        )
+        return Answer(200, {"Content-Type": "application/xml"}, body.encode())
+
+
+@pytest.mark.usefixtures("keys")
+class TestFake:
+    def test_a_prefix_of_many_pages_is_scanned_in_the_memory_of_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Million, "TOTAL", 30_000)
+        with Million(Answer()) as server:
+            found("s3://bucket/big/object-00000*", endpoint=server.endpoint)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            keys = found("s3://bucket/big/*-??29999", endpoint=server.endpoint)
+        assert keys == ["big/object-0029999"]
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+
+    def test_no_more_objects_are_kept_than_can_be_asked_for(self) -> None:
+        with Million(Answer()) as server:
+            assert len(found("s3://bucket/big/*", endpoint=server.endpoint)) == MOST_MATCHES
+        assert len(server.requests) == MOST_MATCHES / 1000
+
+    @pytest.mark.parametrize(
+        ("answer", "kind"),
+        [
+            (error(403, "AccessDenied"), "forbidden"),
+            (error(503, "SlowDown"), "throttled"),
+            (error(400, "ExpiredToken"), "credentials_expired"),
+            (error(500, "InternalError"), "server_error"),
+            (Answer(200, {"Content-Type": "text/html"}, b"<h1>Console"), "malformed_answer"),
+        ],
+    )
+    def test_errors_are_told_as_those_of_one_object_are(self, answer: Answer, kind: str) -> None:
+        with FakeS3(answer) as server, pytest.raises(StoreError) as failure:
+            found("s3://bucket/a*", endpoint=server.endpoint)
+        assert failure.value.kind.label == kind
+        assert len(server.requests) == 1
+
+    def test_a_bucket_of_another_region_is_listed_there(self) -> None:
+        moved = error(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
+        empty = Answer(
+            200, {"Content-Type": "application/xml"}, b"<ListBucketResult><Name>bucket</Name></ListBucketResult>"
+        )
+        with FakeS3(moved, empty) as server:
+            assert found("s3://bucket/a*", endpoint=server.endpoint) == []
+        assert [request.region for request in server.requests] == ["us-east-1", "eu-west-1"]
+
+
+class TestFiles:
+    def test_files_match_in_the_same_way(self, tmp_path: Path) -> None:
+        for name in ("a.csv", "b.txt", "sub/c.csv", "sub/deep/d.csv"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"1")
+        names = {pattern: found(f"{tmp_path}/{pattern}") for pattern in ("*.csv", "**/*.csv", "sub/*", "x*")}
+        assert {pattern: [key.removeprefix(f"{tmp_path}/") for key in keys] for pattern, keys in names.items()} == {
+            "*.csv": ["a.csv"],
+            "**/*.csv": ["a.csv", "sub/c.csv", "sub/deep/d.csv"],
+            "sub/*": ["sub/c.csv"],
+            "x*": [],
+        }
+
+    def test_a_file_that_comes_later_ends_the_wait(self, tmp_path: Path) -> None:
+        time = VirtualTime(at_pause={2: (tmp_path / "later.csv").touch})
+        ready, _ = wait(f"file://{tmp_path}/*.csv", time)
+        assert ready.key == f"{tmp_path}/later.csv"
+
+    def test_a_directory_that_is_not_there_is_no_error(self, tmp_path: Path) -> None:
+        with pytest.raises(DeadlineExceeded, match="no object that matches appeared within 20 s in 3 looks"):
+            wait(f"{tmp_path}/nowhere/*.csv", VirtualTime(), timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"match": "regex"}, "--match (match): 'regex' is unknown; use exact or glob"),
+        ({"match": "glob", "uri": "s3://bucket/a[b"}, "has a [ that is not closed"),
+        ({"match": "glob", "version_id": "v1"}, "a pattern has no version"),
+        ({"min_count": 2}, "--min-count (min_count): is of patterns; add --match=glob"),
+        ({"match": "glob", "min_count": 0}, "--min-count (min_count): 0 is no number of objects; use 1 to 10000"),
+        ({"match": "glob", "min_count": 10_001}, "is no number of objects"),
+        ({"match": "glob", "min_count": True}, "is no number of objects"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(options: dict[str, str], told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        WatchSpec(**{"uri": "s3://bucket/a*", **options})  # type: ignore[arg-type]
+    assert told in str(refused.value)
