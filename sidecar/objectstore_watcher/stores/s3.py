@@ -223,6 +223,8 @@ class S3Store:
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
         if kind is None:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
+        if kind == "credentials_invalid" and self._credentials.have_expired:
+            kind = "credentials_expired"
         if kind in _RENEWABLE and self._accepted and self._credentials.may_renew:
             kind = "credentials_renewing"
         raise self._error(kind, f"HTTP {status}{' ' + one_line(code, 100) if code else ''}")
