@@ -98,6 +98,33 @@ def test_a_right_that_is_granted_later_is_waited_for_where_asked(
     row.is_waited_out_by(wait(f"s3://{bucket}/key", granted, on_forbidden="wait"))
 
 
+@shows("forbidden", MINIO)
+def test_a_user_of_one_bucket_is_refused_at_a_wrong_name_and_told_to_check_it(
+    row: Row, wait: Wait, minio: MinioServer, bucket: str, env: Patch
+) -> None:
+    """MinIO tells only those who may read it that a bucket is missing, so that nobody can guess names."""
+    name = user(minio)
+    grant(minio, name, "s3:GetObject", [f"arn:aws:s3:::{bucket}/*"])
+    log_in(env, name, USER_SECRET)
+    row.is_shown_by(wait("s3://wrong-name/key", on_missing_bucket="wait"), "check the bucket's name")
+
+
+@shows("forbidden", MINIO)
+def test_a_bucket_of_which_a_user_may_not_know_is_waited_for_with_the_policy_for_refusals(
+    row: Row, wait: Wait, minio: MinioServer, env: Patch
+) -> None:
+    bucket, name = f"later-{uuid.uuid4().hex[:8]}", user(minio)
+    grant(minio, name, "s3:GetObject", [f"arn:aws:s3:::{bucket}/other"])
+    log_in(env, name, USER_SECRET)
+
+    def make() -> None:
+        minio.client().make_bucket(bucket)
+        minio.put(bucket, "key")
+        grant(minio, name, "s3:GetObject", [f"arn:aws:s3:::{bucket}/*"])
+
+    row.is_waited_out_by(wait(f"s3://{bucket}/key", {3: make}, on_forbidden="wait"))
+
+
 @shows("bucket_missing", MINIO)
 def test_a_user_of_all_buckets_is_told_of_a_wrong_name(row: Row, wait: Wait, minio: MinioServer, env: Patch) -> None:
     name = user(minio)
