@@ -168,7 +168,7 @@ class S3Store:
     def _judge(self, error: S3Error) -> None:
         """Return if the answer to HEAD means absent. It has no body: the cause may need a GET to be known."""
         status = error.response.status
-        code = error.response.headers.get("x-minio-error-code") or self._explanation(status) or error.code or ""
+        code = _code_told(error) or self._explanation(status) or error.code or ""
         if code not in _ABSENT:
             self._fail(code, status)
         self._accepted = True
@@ -203,7 +203,8 @@ class S3Store:
             outcome = ""  # no credentials, so nothing was sent
             raise
         except S3Error as error:
-            outcome = "absent" if error.code in _ABSENT else "other_region" if self._region_named(error) else "error"
+            code = _code_told(error) or error.code
+            outcome = "absent" if code in _ABSENT else "other_region" if self._region_named(error) else "error"
             raise
         except ServerError as error:
             self._fail("", error.status_code)
@@ -225,6 +226,8 @@ class S3Store:
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
         if kind is None:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
+        if kind == "credentials_invalid" and self._credentials.have_expired:
+            kind = "credentials_expired"
         if kind in _RENEWABLE and self._accepted and self._credentials.may_renew:
             kind = "credentials_renewing"
         raise self._error(kind, f"HTTP {status}{' ' + one_line(code, 100) if code else ''}")
@@ -255,6 +258,11 @@ class S3Store:
     def _error(self, kind: str, seen: str) -> StoreError:
         cause = StoreError(self._location.uri, kind=kind).detail
         return StoreError(self._location.uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
+
+
+def _code_told(error: S3Error) -> str:
+    """The error code in the header by which MinIO tells it with a HEAD, too; empty where there is none."""
+    return error.response.headers.get("x-minio-error-code") or ""
 
 
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:
