@@ -11,6 +11,8 @@ import pytest
 
 from tests.servers import MinioServer
 
+pytest_plugins = ["tests.sidecar.whole", "tests.sidecar.rows", "tests.figures"]
+
 # The cache's place before tests change HOME: what was built stays found.
 os.environ.setdefault(
     "OBJECTSTORE_SENSOR_CACHE",

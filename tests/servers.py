@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 
 import urllib3
-from minio import Minio
+from minio import Minio, MinioAdmin
+from minio.credentials.providers import StaticProvider
+from typing_extensions import Self
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,46 +44,54 @@ def minio_binary() -> str:
     return subprocess.run([ROOT / "tools" / "minio.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-class MinioServer:
-    """A MinIO server process."""
+class ServerProcess:
+    """A server in a process of its own, on a port of its own.
 
-    ACCESS_KEY = "test-access-key"
-    SECRET_KEY = "test-secret-key-3f9a"
+    Args:
+        port: where it listens; by default where nobody does.
+        scheme: ``https`` where it speaks TLS.
+    """
 
-    def __init__(self, data: Path, port: int | None = None) -> None:
-        self.data = data
+    HEALTH = "/"
+
+    def __init__(self, port: int | None = None, scheme: str = "http") -> None:
         self.port = port or free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"{scheme}://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> MinioServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
 
+    def command(self) -> list[str]:
+        """The command that runs it."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """The variables that it needs."""
+        return {}
+
     def start(self) -> None:
         """Start it and wait until it answers."""
-        env = {
-            **os.environ,
-            "MINIO_ROOT_USER": self.ACCESS_KEY,
-            "MINIO_ROOT_PASSWORD": self.SECRET_KEY,
-            "MINIO_BROWSER": "off",
-        }
         self._process = subprocess.Popen(
-            [minio_binary(), "server", str(self.data), "--address", f"127.0.0.1:{self.port}", "--quiet"],
-            env=env,
+            self.command(),
+            env={**os.environ, **self.environment()},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        eventually(self._answers, "MinIO answers")
+        eventually(self._answers, f"{type(self).__name__} answers")
 
     def _answers(self) -> bool:
-        try:
-            answer = urllib3.request("GET", f"{self.endpoint}/minio/health/ready", retries=False, timeout=1)
-        except urllib3.exceptions.HTTPError:
-            return False
+        health = self.endpoint + self.HEALTH
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nobody's certificate is checked here
+            try:
+                answer = urllib3.PoolManager(cert_reqs="CERT_NONE").request("GET", health, retries=False, timeout=1)
+            except urllib3.exceptions.HTTPError:
+                return False
         return answer.status == 200
 
     def stop(self) -> None:
@@ -89,9 +101,58 @@ class MinioServer:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """It takes connections, and answers none: a black hole."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+
+class MinioServer(ServerProcess):
+    """A MinIO server process.
+
+    Args:
+        data: the directory of its one drive.
+        port: where it listens; by default where nobody does.
+        certificates: a directory with its ``private.key`` and ``public.crt``; by default it speaks plain HTTP.
+        settings: environment variables of its configuration.
+    """
+
+    ACCESS_KEY = "test-access-key"
+    SECRET_KEY = "test-secret-key-3f9a"
+    HEALTH = "/minio/health/ready"
+
+    def __init__(
+        self, data: Path, port: int | None = None, *, certificates: Path | None = None, **settings: str
+    ) -> None:
+        super().__init__(port, "https" if certificates else "http")
+        self.data = data
+        self._certificates = certificates
+        self._settings = settings
+
+    def command(self) -> list[str]:
+        """The server on its one drive."""
+        tls = ["--certs-dir", str(self._certificates)] if self._certificates else []
+        return [minio_binary(), "server", str(self.data), "--address", f"127.0.0.1:{self.port}", "--quiet", *tls]
+
+    def environment(self) -> dict[str, str]:
+        """Its root user, and no web pages."""
+        root = {"MINIO_ROOT_USER": self.ACCESS_KEY, "MINIO_ROOT_PASSWORD": self.SECRET_KEY}
+        return {**root, "MINIO_BROWSER": "off", **self._settings}
+
     def client(self) -> Minio:
         """A client with the server's root credentials."""
-        return Minio(f"127.0.0.1:{self.port}", self.ACCESS_KEY, self.SECRET_KEY, secure=False, region="us-east-1")
+        region = self._settings.get("MINIO_SITE_REGION", "us-east-1")
+        return Minio(f"127.0.0.1:{self.port}", self.ACCESS_KEY, self.SECRET_KEY, secure=False, region=region)
+
+    def admin(self) -> MinioAdmin:
+        """A client for users and policies."""
+        root = StaticProvider(self.ACCESS_KEY, self.SECRET_KEY)
+        return MinioAdmin(endpoint=f"127.0.0.1:{self.port}", credentials=root, secure=False)
 
     def put(self, bucket: str, key: str, data: bytes = b"data") -> None:
         """Store an object."""

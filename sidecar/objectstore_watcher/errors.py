@@ -75,7 +75,8 @@ _ROWS = (
         Action.FAIL,
         False,
         "the server refuses access (403)",
-        "grant s3:GetObject on the object and s3:ListBucket on the bucket:"
+        "check the bucket's name: one that does not exist may be refused, too;"
+        " grant s3:GetObject on the object and s3:ListBucket on the bucket:"
         " without s3:ListBucket, S3 answers 403 also for an object that is absent;"
         " where that cannot be granted, --on-forbidden=wait (on_forbidden=) waits on",
         policy="on_forbidden",

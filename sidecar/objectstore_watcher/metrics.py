@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from objectstore_watcher.errors import Action
+from objectstore_watcher.errors import Action, StoreError
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
 
 PHASES = ("idle", "waiting", "ready", "failed")
@@ -41,7 +41,10 @@ class Metrics:
         )
         self._polls = Counter("objectstore_watcher_polls", "Looks at the object.", registry=registry)
         self._errors = Counter(
-            "objectstore_watcher_errors", "Looks that failed, by kind of error.", ["kind"], registry=registry
+            "objectstore_watcher_errors",
+            "Looks that failed, and other ends of a wait without its object, by kind of error.",
+            ["kind"],
+            registry=registry,
         )
         self._phase = Gauge(
             "objectstore_watcher_phase", "1 for the phase that the wait is in, else 0.", ["phase"], registry=registry
@@ -107,6 +110,8 @@ class Metrics:
                 if lag is not None and ready.polls > 1:
                     self._lag.labels(ready.detected_by).observe(max(lag, 0))
             case GaveUp(error):
+                if not isinstance(error, StoreError):  # the look that met one of those has been counted
+                    self._errors.labels(error.kind.label).inc()
                 self._end("failed")
 
     def _start(self, deadline: float, requested: float) -> None:

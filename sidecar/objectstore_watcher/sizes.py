@@ -14,7 +14,7 @@ _UNITS = {
     **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", start=1)},
     **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", start=1)},
 }
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) *([a-z]*)", re.IGNORECASE | re.ASCII)  # 30 digits: no number overflows
 
 LARGEST = 50 * 1024**4
 """Bytes: ten times the largest object of S3; more is a typing error."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import hypothesis
 import pytest
 from objectstore_watcher import logs
 
+from tests.moto_server import MotoServer
 from tests.servers import MinioServer, Watcher
 from tests.sidecar.tls import Certificates
 from tests.sidecar.tools import takes_requests
@@ -49,6 +51,29 @@ def minio(minio: MinioServer) -> MinioServer:
     """A MinIO server that takes requests."""
     takes_requests(minio)
     return minio
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """A moto server for the whole session."""
+    with MotoServer() as server:
+        yield server
+
+
+@pytest.fixture
+def moto_env(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The variables that Flyte appends to every container, pointing to moto's server."""
+    for name, value in moto.flyte_env().items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def moto_bucket(moto: MotoServer, moto_env: pytest.MonkeyPatch) -> str:
+    """A bucket of the test's own on moto's server."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    moto.client().make_bucket(name)
+    return name
 
 
 Start = Callable[..., Watcher]

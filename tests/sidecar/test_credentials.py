@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from objectstore_watcher.stores import KeyPair, Store, open_store
 
 from tests.fake_s3 import Answer, FakeS3, error, found
 from tests.servers import ROOT
+from tests.sidecar.tools import write_aws_file
 
 Environment = pytest.MonkeyPatch
 
@@ -33,12 +35,6 @@ def signer(key_pair: KeyPair | None = None) -> str:
         opened(server, key_pair).look()
     [request] = server.requests
     return request.access_key
-
-
-def write_aws_file(access_key: str, secret_key: str = "file-secret", profile: str = "default") -> None:
-    file = Path(os.environ["HOME"]) / ".aws" / "credentials"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(f"[{profile}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n")
 
 
 def write_minio_file(env: Environment) -> None:
@@ -233,6 +229,35 @@ def test_credentials_of_variables_cannot_be_renewed_and_are_not_waited_for(monke
         with pytest.raises(StoreError) as refused:
             store.look()
     assert refused.value.kind is KINDS["credentials_expired"]
+
+
+def jwt(**claims: object) -> str:
+    """A JSON Web Token as MinIO's session tokens are."""
+    return f"header.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.signature"
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [
+        (jwt(exp=32503680000), "credentials_invalid"),
+        (jwt(exp=1000000000), "credentials_expired"),
+        (jwt(exp=1000000000, parent="us"), "credentials_expired"),
+        (jwt(parent="user"), "credentials_invalid"),
+        (jwt(exp="yesterday"), "credentials_invalid"),
+        ("a.b.c", "credentials_invalid"),
+        ("FwoGZXIvYXdzEBYaDA", "credentials_invalid"),
+    ],
+    ids=["to come", "over", "over, of another length", "no end", "no number", "no JSON", "of AWS"],
+)
+def test_a_refused_session_whose_token_says_that_it_is_over_has_expired(
+    token: str, kind: str, monkeypatch: Environment
+) -> None:
+    """MinIO tells a session that is over from a key that never was as little as a wrong one."""
+    variables("FLYTE_AWS_")[1](monkeypatch)
+    monkeypatch.setenv("FLYTE_AWS_SESSION_TOKEN", token)
+    with FakeS3(error(403, "InvalidAccessKeyId")) as server, pytest.raises(StoreError) as refused:
+        opened(server).look()
+    assert refused.value.kind is KINDS[kind]
 
 
 def test_a_credentials_service_cannot_fill_the_memory(monkeypatch: Environment) -> None:

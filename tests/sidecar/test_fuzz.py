@@ -200,15 +200,9 @@ RAW += ["[" * 5000, "[" * 500 + "]" * 500, '{"a":' * 500 + "1" + "}" * 500, '"\\
 
 _RAW = st.sampled_from([f"raw {number}" for number in range(len(RAW))])
 _PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | paths()
-VALUES = (
-    _RAW
-    | _PLAIN
-    | st.recursive(
-        _RAW | _PLAIN,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-        max_leaves=5,
-    )
-)
+_LEAF = _RAW | _PLAIN
+_BRANCH = st.lists(_LEAF, max_size=3) | st.dictionaries(TEXT, _LEAF, max_size=3)
+VALUES = _LEAF | _BRANCH | st.lists(_BRANCH, max_size=3) | st.dictionaries(TEXT, _BRANCH, max_size=3)
 
 
 @st.composite

@@ -61,6 +61,22 @@ def test_looks_requests_and_errors_are_counted() -> None:
     assert value(registry, "errors_total", kind="throttled") == 2
 
 
+def test_an_answer_that_tells_of_a_missing_bucket_is_no_absence_of_an_object() -> None:
+    registry = waited(error(404, "NoSuchBucket", x_minio_error_code="NoSuchBucket"))
+    assert value(registry, "requests_total", operation="head", outcome="absent") is None
+    assert value(registry, "requests_total", operation="head", outcome="error") == 1
+
+
+def test_a_deadline_is_counted_beside_the_look_that_failed_at_it() -> None:
+    registry = waited(Answer(500), timeout=1, poll_interval=1)
+    assert value(registry, "errors_total", kind="server_error") == 2
+    assert value(registry, "errors_total", kind="deadline_exceeded") == 1
+
+
+def test_an_error_of_a_look_that_ends_the_wait_is_counted_once() -> None:
+    assert value(waited(error(404, "NoSuchBucket")), "errors_total", kind="bucket_missing") == 1
+
+
 def test_a_found_object_ends_in_phase_ready_with_its_duration_and_lag() -> None:
     registry = waited(ABSENT, found())
     assert phase(registry) == ["ready"]

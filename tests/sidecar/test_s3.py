@@ -10,8 +10,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -27,11 +25,11 @@ from objectstore_watcher.stores.s3 import EXPLAINED_FOR
 from objectstore_watcher.watch import watch
 
 from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error, found
-from tests.servers import MinioServer, free_port
+from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
 from tests.sidecar.tls import Certificates
-from tests.sidecar.tools import One, VirtualTime, highest, takes_requests
+from tests.sidecar.tools import One, VirtualTime, highest
 
 URI = "s3://bucket/key"
 
@@ -137,51 +135,11 @@ class TestMinio:
         assert (ready.polls, ready.requests) == (21, 21)
         assert proxy.connections == 1
 
-    def test_a_missing_bucket_is_told(self) -> None:
-        refused(opened("s3://no-such-bucket/key"), "bucket_missing", "HTTP 404 NoSuchBucket")
-
-    @pytest.mark.parametrize(
-        ("key_pair", "code"),
-        [
-            (("nobody", "hunter2-hunter2"), "InvalidAccessKeyId"),
-            ((MinioServer.ACCESS_KEY, "hunter2-hunter2"), "SignatureDoesNotMatch"),
-        ],
-    )
-    def test_wrong_credentials_are_told(self, bucket: str, key_pair: KeyPair, code: str) -> None:
-        refused(opened(f"s3://{bucket}/key", key_pair), "credentials_invalid", f"HTTP 403 {code}")
-
-    def test_a_wrong_session_token_is_told(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FLYTE_AWS_SESSION_TOKEN", "hunter2")
-        refused(opened(f"s3://{bucket}/key"), "credentials_invalid", "HTTP 403 InvalidTokenId")
-
-    def test_a_user_without_the_right_is_told_which_right(self, minio: MinioServer, bucket: str) -> None:
-        minio.put(bucket, "key")
-        key_pair = limited_user(minio, "s3:PutObject", bucket)
-        message = refused(opened(f"s3://{bucket}/key", key_pair), "forbidden", "HTTP 403 AccessDenied")
-        assert "grant s3:GetObject on the object and s3:ListBucket on the bucket" in message
-
     def test_a_user_who_may_only_read_objects_can_wait(self, minio: MinioServer, bucket: str) -> None:
         store = opened(f"s3://{bucket}/key", limited_user(minio, "s3:GetObject", bucket))
         assert store.look() is None
         minio.put(bucket, "key")
         assert store.look() is not None
-
-    @pytest.mark.parametrize("key", ["a//b", "a" * 256])
-    def test_a_key_that_the_server_cannot_store_is_told(self, bucket: str, key: str) -> None:
-        refused(opened(f"s3://{bucket}/{key}"), "invalid_argument", "HTTP 400 XMinioInvalidObjectName")
-
-    def test_a_server_that_goes_away_and_comes_back_is_noticed(self, tmp_path: Path) -> None:
-        with MinioServer(tmp_path) as server:
-            takes_requests(server)
-            server.client().make_bucket("bucket")
-            server.put("bucket", "key")
-            store = opened(URI, endpoint=server.endpoint)
-            assert store.look() is not None
-            server.stop()
-            refused(store, "connection", "Connection refused")
-            server.start()
-            takes_requests(server)
-            assert store.look() is not None
 
 
 def limited_user(minio: MinioServer, action: str, bucket: str) -> KeyPair:
@@ -230,68 +188,9 @@ def test_the_bytes_that_are_asked_for_are_the_bytes_of_the_key(generous: FakeS3,
     assert request.target.isascii()
 
 
-ROWS = [
-    # An answer of AWS, whose HEAD does not tell the code.
-    ("bucket_missing", error(404, "NoSuchBucket"), "HTTP 404 NoSuchBucket"),
-    ("forbidden", error(403, "AccessDenied"), "HTTP 403 AccessDenied"),
-    ("forbidden", error(403, "AllAccessDisabled"), "HTTP 403 AllAccessDisabled"),
-    ("credentials_invalid", error(403, "InvalidAccessKeyId"), "HTTP 403 InvalidAccessKeyId"),
-    ("credentials_invalid", error(403, "SignatureDoesNotMatch"), "HTTP 403 SignatureDoesNotMatch"),
-    ("credentials_invalid", error(400, "InvalidToken"), "HTTP 400 InvalidToken"),
-    ("credentials_invalid", error(400, "AuthorizationHeaderMalformed"), "HTTP 400 AuthorizationHeaderMalformed"),
-    ("credentials_invalid", Answer(401), "HTTP 401"),
-    ("credentials_expired", error(400, "ExpiredToken"), "HTTP 400 ExpiredToken"),
-    ("credentials_expired", error(400, "TokenRefreshRequired"), "HTTP 400 TokenRefreshRequired"),
-    ("clock_skew", error(403, "RequestTimeTooSkewed"), "HTTP 403 RequestTimeTooSkewed"),
-    ("clock_skew", error(403, "RequestExpired"), "HTTP 403 RequestExpired"),
-    ("throttled", error(503, "SlowDown"), "HTTP 503"),
-    ("throttled", error(429, "TooManyRequests"), "HTTP 429"),
-    ("throttled", error(400, "RequestLimitExceeded"), "HTTP 400 RequestLimitExceeded"),
-    ("redirect", error(301, "PermanentRedirect"), "HTTP 301 PermanentRedirect"),
-    ("redirect", Answer(301, {"Location": "http://127.0.0.1:1/elsewhere"}), "Response code: 301"),
-    ("redirect", Answer(308), "HTTP 308"),
-    ("timeout", error(400, "RequestTimeout"), "HTTP 400 RequestTimeout"),
-    ("server_error", error(500, "InternalError"), "HTTP 500"),
-    ("server_error", Answer(502), "HTTP 502"),
-    ("invalid_argument", error(400, "KeyTooLongError"), "HTTP 400 KeyTooLongError"),
-    ("malformed_answer", error(400, "CodeOfTomorrow"), "HTTP 400 CodeOfTomorrow"),
-    ("malformed_answer", Answer(302, {"Location": "http://127.0.0.1:1/elsewhere"}), "HTTP 302"),
-    ("malformed_answer", Answer(404, {"Content-Type": "text/html"}, b"<h1>hunter2</h1>"), "Response code: 404"),
-    ("malformed_answer", Answer(403, {"Content-Type": "text/plain"}, b"RBAC: denied"), "Response code: 403"),
-    ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"<html"), "ParseError"),
-    ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"\xff"), "UnicodeDecodeError"),
-    ("malformed_answer", Answer(200, {"Content-Type": "text/html"}, b"<h1>Console</h1>"), "without ETag"),
-    ("malformed_answer", Answer(204), "without ETag"),
-    ("malformed_answer", Answer(raw=b"HTTP/1.1 200 OK\r\nConten"), "without ETag"),
-    ("malformed_answer", found(Last_Modified="yesterday"), "ValueError"),
-    ("malformed_answer", found(Content_Length="many"), "ValueError"),
-    ("malformed_answer", found(Content_Length="-5"), "a size below zero"),
-    ("malformed_answer", found(ETag="x" * 1025), "that is too long"),
-    ("malformed_answer", Answer(304), "HTTP 304"),
-    ("malformed_answer", Answer(404, {"Content-Type": "application/xml"}, b"x" * 65537), "more than 65536 bytes"),
-    ("connection", replace(error(404, "NoSuchKey"), cut=40), "IncompleteRead"),
-    ("connection", Answer(reset=True), "Connection reset by peer"),
-    ("connection", Answer(raw=b""), "Remote end closed connection without response"),
-    ("connection", Answer(raw=b"SSH-2.0-OpenSSH\r\n"), "SSH-2.0-OpenSSH"),
-    ("connection", Answer(200, {f"x-{number}": "y" for number in range(200)}), "got more than 100 headers"),
-]
-
-
-@pytest.mark.parametrize(("kind", "answer", "seen"), ROWS, ids=[f"{kind}: {seen}" for kind, _, seen in ROWS])
-def test_an_answer_is_told_with_cause_and_cure(kind: str, answer: Answer, seen: str) -> None:
-    with FakeS3(answer) as server:
-        message = refused(at_fake(server), kind, seen)
-        assert server.endpoint in message
-
-
 def test_words_of_the_server_cannot_break_the_line_or_fill_the_log() -> None:
     with FakeS3(error(403, "Acc\nss\u202e" + "x" * 5000)) as server:
         assert len(refused(at_fake(server), "forbidden", "HTTP 403 Acc\\nss")) < 1000
-
-
-def test_a_server_that_does_not_answer_is_a_timeout() -> None:
-    with FakeS3(SILENT) as server:
-        refused(at_fake(server, request_timeout=0.2), "timeout", "timed out")
 
 
 def test_an_answer_that_stops_half_way_is_a_timeout_told_in_its_own_words() -> None:
@@ -345,24 +244,6 @@ def test_a_handshake_that_drips_costs_no_more_than_its_time() -> None:
         refused(opened(URI, FAKE_KEYS, endpoint=endpoint, request_timeout=0.3), "timeout", "timed out")
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
-        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/html\r\n\r\n"
-        b"<center>The plain HTTP request was sent to HTTPS port</center>",
-        b"\x15\x03\x01\x00\x02\x02\x46",
-    ],
-    ids=["Go", "nginx", "a TLS alert"],
-)
-def test_http_to_a_port_that_speaks_tls_is_told(told: bytes) -> None:
-    with FakeS3(Answer(raw=told)) as server, pytest.raises(StoreError) as refused:
-        at_fake(server).look()
-    assert refused.value.kind is KINDS["tls"]
-    assert "the server speaks TLS on this port" in str(refused.value)
-    assert "write https:// in the endpoint" in str(refused.value)
-
-
 def test_a_host_that_does_not_take_the_connection_is_a_timeout() -> None:
     with socket.socket() as full, ExitStack() as stack:
         full.bind(("127.0.0.1", 0))
@@ -375,15 +256,6 @@ def test_a_host_that_does_not_take_the_connection_is_a_timeout() -> None:
         refused(opened(URI, FAKE_KEYS, endpoint=endpoint, request_timeout=0.2), "timeout", "timed out")
 
 
-def test_a_closed_port_is_no_timeout() -> None:
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    refused(opened(URI, FAKE_KEYS, endpoint=endpoint), "connection", f"({endpoint}: Connection refused)")
-
-
-def test_a_host_name_that_nobody_knows_is_told() -> None:
-    refused(opened(URI, FAKE_KEYS, endpoint="http://no-such-host.invalid"), "dns", "http://no-such-host.invalid")
-
-
 def test_a_server_is_trusted_by_the_authority_that_is_given(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,41 +263,6 @@ def test_a_server_is_trusted_by_the_authority_that_is_given(
         assert at_fake(server, ca_file=str(certificates.ca)).look() is not None
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates.ca))
         assert at_fake(server).look() is not None
-
-
-def test_a_server_of_an_unknown_authority_is_not_trusted(certificates: Certificates) -> None:
-    with FakeS3(found(), tls=certificates.server("127.0.0.1")) as server:
-        message = refused(at_fake(server), "tls", "CERTIFICATE_VERIFY_FAILED")
-    assert "--ca-file" in message
-    assert server.requests == []
-
-
-def test_a_server_of_another_name_is_not_trusted(certificates: Certificates) -> None:
-    with FakeS3(found(), tls=certificates.server("other.example.com")) as server:
-        refused(at_fake(server, ca_file=str(certificates.ca)), "tls", "IP address mismatch")
-
-
-def test_tls_to_a_server_without_it_is_told() -> None:
-    with FakeS3(found()) as server:
-        endpoint = server.endpoint.replace("http:", "https:")
-        refused(opened(URI, FAKE_KEYS, endpoint=endpoint), "tls", "WRONG_VERSION_NUMBER")
-
-
-def test_without_credentials_nothing_is_requested() -> None:
-    with FakeS3(found()) as server:
-        counted: list[tuple[str, str]] = []
-        store = open_store(WatchSpec(uri=URI, endpoint=server.endpoint), lambda *request: counted.append(request))
-        with pytest.raises(StoreError, match="no credentials were found; set FLYTE_AWS_") as missing:
-            store.look()
-    assert missing.value.kind is KINDS["credentials_missing"]
-    assert (server.requests, counted) == ([], [])
-
-
-def test_every_kind_of_error_of_a_store_is_in_this_file() -> None:
-    elsewhere = {"not_a_file", "unreadable", "deadline_exceeded", "watcher_died", "marker_unwritable", "internal"}
-    elsewhere |= {"credentials_unavailable", "credentials_renewing"}  # in test_credentials.py
-    here = {kind for kind, _, _ in ROWS} | {"dns", "tls", "credentials_missing", "absent", "other_region"}
-    assert here | elsewhere == set(KINDS)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
 import psutil
+import pytest
 import urllib3
 from objectstore_watcher.contract import Request, WatchSpec
 from objectstore_watcher.stores import Found, Store
@@ -74,6 +76,19 @@ class One:
 def highest(low: float, high: float) -> float:
     """In place of a random number between two others: the greatest."""
     return high
+
+
+def write_aws_file(access_key: str, secret_key: str = "file-secret", profile: str = "default") -> None:
+    """Write AWS's credentials file."""
+    file = Path(os.environ["HOME"]) / ".aws" / "credentials"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"[{profile}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n")
+
+
+def resolve_all_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on every host name is known, and is this machine's: the system's own resolver cannot be taught that."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: resolve("127.0.0.1", *rest))
 
 
 def takes_requests(server: MinioServer) -> None:

@@ -5,8 +5,11 @@ Flyte appends ``FLYTE_AWS_*`` to every container of a task, the watcher included
 
 from __future__ import annotations
 
+import base64
 import configparser
+import json
 import os
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -105,6 +108,19 @@ class Chain(Provider):
         self._subject = subject
         self._http = http
         self._chosen: Provider | None = None
+        self._token = ""
+
+    @property
+    def have_expired(self) -> bool:
+        """Whether the session token in use says that its time is over.
+
+        MinIO's are JSON Web Tokens; once over, it answers as for an access key that never was.
+        """
+        try:
+            claims = json.loads(base64.urlsafe_b64decode(self._token.split(".")[1] + "=="))
+            return bool(claims["exp"] <= time.time())
+        except (LookupError, ValueError, TypeError):
+            return False  # another kind of token, or none
 
     @property
     def may_renew(self) -> bool:
@@ -126,7 +142,7 @@ class Chain(Provider):
                 credentials = provider.retrieve()
             except _NOT_THERE:
                 continue
-            self._chosen = provider
+            self._chosen, self._token = provider, credentials.session_token or ""
             return self._checked(credentials)
         raise StoreError(self._subject, kind="credentials_unavailable" if self._expected() else "credentials_missing")
 

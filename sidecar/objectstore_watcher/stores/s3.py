@@ -221,7 +221,7 @@ class S3Store:
         status = error.response.status
         if self._pattern:  # the answer to a LIST has a body
             self._fail(error.code or "", status)
-        code = error.response.headers.get("x-minio-error-code") or self._explanation(status) or error.code or ""
+        code = _code_told(error) or self._explanation(status) or error.code or ""
         if code not in _ABSENT:
             self._fail(code, status)
         self._accepted = True
@@ -258,7 +258,8 @@ class S3Store:
             outcome = ""  # no credentials, so nothing was sent
             raise
         except S3Error as error:
-            outcome = "absent" if error.code in _ABSENT else "other_region" if self._region_named(error) else "error"
+            code = _code_told(error) or error.code
+            outcome = "absent" if code in _ABSENT else "other_region" if self._region_named(error) else "error"
             raise
         except ServerError as error:
             self._fail("", error.status_code)
@@ -280,6 +281,8 @@ class S3Store:
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
         if kind is None:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
+        if kind == "credentials_invalid" and self._credentials.have_expired:
+            kind = "credentials_expired"
         if kind in _RENEWABLE and self._accepted and self._credentials.may_renew:
             kind = "credentials_renewing"
         raise self._error(kind, f"HTTP {status}{' ' + one_line(code, 100) if code else ''}")
@@ -319,6 +322,11 @@ def _archived(headers: Mapping[str, str]) -> str:
     if not archive or 'ongoing-request="false"' in headers.get("x-amz-restore", ""):
         return ""
     return f"it is archived ({one_line(archive, 50)})"
+
+
+def _code_told(error: S3Error) -> str:
+    """The error code in the header by which MinIO tells it with a HEAD, too; empty where there is none."""
+    return error.response.headers.get("x-minio-error-code") or ""
 
 
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:
