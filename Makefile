@@ -5,7 +5,7 @@ EXAMPLES ?= 5000
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test lint fuzz bench docs image audit sbom clean
+.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz bench docs image audit sbom clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -30,6 +30,10 @@ cluster: setup
 test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## everything: lint, types, unit tests, a real MinIO, a kind cluster
 	@tools/minio.sh >/dev/null
 	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
+
+test-flyte: setup cluster  ## workflows with sensors on Flyte's own engine, on the kind cluster
+	@tools/images.sh flyte
+	pytest tests/e2e/test_flyte.py --flyte-engine $(PYTEST_ARGS)
 
 lint: setup  ## format, lint, types, layers
 	ruff format --check .
