@@ -2,10 +2,11 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
 EXAMPLES ?= 5000
+WAITS ?= 5000
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz bench docs image audit sbom clean
+.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz chaos bench docs image audit sbom clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -45,6 +46,10 @@ fuzz: setup  ## the tests with generated input, for longer and on other input: E
 	@echo 'random input; to repeat this run: make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)'
 	FUZZ_EXAMPLES=$(EXAMPLES) pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) --timeout=0 \
 		--durations=5 tests/sidecar $(PYTEST_ARGS)
+
+chaos: setup  ## waits under faults for long: WAITS=20000 SEED=1; make test runs 500
+	@tools/minio.sh >/dev/null
+	pytest tests/chaos --chaos-waits=$(WAITS) --chaos-seed=$(SEED)
 
 bench: setup  ## the figures of the README, measured here
 	@tools/minio.sh >/dev/null
