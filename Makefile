@@ -2,10 +2,11 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
 EXAMPLES ?= 5000
+WAITS ?= 5000
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test lint fuzz bench docs image audit sbom clean
+.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz chaos bench docs image audit sbom clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -31,6 +32,10 @@ test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## every
 	@tools/minio.sh >/dev/null
 	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 
+test-flyte: setup cluster  ## workflows with sensors on Flyte's own engine, on the kind cluster
+	@tools/images.sh flyte
+	pytest tests/e2e/test_flyte.py --flyte-engine $(PYTEST_ARGS)
+
 lint: setup  ## format, lint, types, layers
 	ruff format --check .
 	ruff check .
@@ -41,6 +46,10 @@ fuzz: setup  ## the tests with generated input, for longer and on other input: E
 	@echo 'random input; to repeat this run: make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)'
 	FUZZ_EXAMPLES=$(EXAMPLES) pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) --timeout=0 \
 		--durations=5 tests/sidecar $(PYTEST_ARGS)
+
+chaos: setup  ## waits under faults for long: WAITS=20000 SEED=1; make test runs 500
+	@tools/minio.sh >/dev/null
+	pytest tests/chaos --chaos-waits=$(WAITS) --chaos-seed=$(SEED)
 
 bench: setup  ## the figures of the README, measured here
 	@tools/minio.sh >/dev/null

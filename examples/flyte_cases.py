@@ -1,12 +1,18 @@
-"""The example workflow with a patient and an impatient sensor, for the tests on a real Flyte backend."""
+"""The example workflow with a patient and an impatient sensor, and a task that waits itself, for the tests on Flyte."""
 
-from flytekit import workflow
-from objectstore_sensor import WaitForObjectStoreFile, metadata
+from flytekit import FlyteFile, task, workflow
+from objectstore_sensor import ObjectStoreWait, WaitForObjectStoreFile, metadata
 
 from examples.wait_and_run import do_next
 
 patient_sensor = WaitForObjectStoreFile(poll_interval=1, metadata=metadata(timeout="10m", retries=1))
 impatient_sensor = WaitForObjectStoreFile(poll_interval=1, timeout=10, metadata=metadata(timeout="5m", retries=1))
+
+
+@task(task_config=ObjectStoreWait(poll_interval=1), timeout=600)
+def waiting_task(path: str) -> int:
+    with open(FlyteFile(path), "rb") as file:
+        return len(file.read())
 
 
 @workflow
@@ -17,3 +23,8 @@ def patient(path: str) -> int:
 @workflow
 def impatient(path: str) -> int:
     return do_next(path=impatient_sensor(path=path))
+
+
+@workflow
+def one_task(path: str) -> int:
+    return waiting_task(path=path)

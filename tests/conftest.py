@@ -27,7 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("objectstore-sensor")
     group.addoption("--no-kind", action="store_true", help="skip the tests that need the kind cluster")
     group.addoption("--keep-cluster", action="store_true", help="leave the kind cluster for the next run")
+    group.addoption("--flyte-engine", action="store_true", help="run tests on Flyte's engine on the kind cluster")
     group.addoption("--flyte-config", help="configuration file of a real Flyte backend to test on")
+    group.addoption("--chaos-waits", type=int, default=500, help="how many waits the chaos test runs")
+    group.addoption("--chaos-seed", type=int, help="seed of its schedule, as an earlier run printed it")
+    group.addoption("--chaos-only", help="run only these of its waits: numbers with commas")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,9 @@
 """What Flyte's backend does to a task's pod and its data, step by step, so that the pod runs here as it runs there.
 
 Used by the tests and the demos, where no Flyte is installed. Each function is one step of Flyte 1.16's
-propeller; `pod` puts them in its order.
+propeller; `pod` puts them in its order. `make test-flyte` compares its pods with those of Flyte itself, which differ in
+four things: Flyte's has its workflow as owner, is named execution-node-attempt, has a label "shard-key" that only its
+own engines read, and two letters of a hash in the paths of raw data.
 """
 
 from __future__ import annotations
@@ -25,10 +27,15 @@ from minio import Minio
 from minio.error import S3Error
 
 DEFAULT_RESOURCES = {"cpu": "100m", "memory": "300Mi"}
-"""The platform's defaults as seen on a real Flyte 1.16."""
+"""The platform's defaults; `make test-flyte` gives Flyte the same."""
+
+PROJECT, DOMAIN, VERSION, NODE = "demo", "development", "v1", "n0"
 
 SECRET_KEYS = ("FLYTE_AWS_ENDPOINT", "FLYTE_AWS_ACCESS_KEY_ID", "FLYTE_AWS_SECRET_ACCESS_KEY")
 """The platform's variables that a platform keeps in a Secret."""
+
+ANNOTATIONS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+"""The platform's default: no node is drained for the sake of fewer nodes while a task waits on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,7 @@ class Execution:
         platform_env: the platform's default environment, which every container gets as plain values.
         platform_secret: name of a Secret from which every container gets `SECRET_KEYS`; empty: none.
         namespace: where the pod runs.
+        workflow: name of the workflow; by default the one that is made for a task that is launched alone.
         attempt: counts from 0.
     """
 
@@ -49,12 +57,21 @@ class Execution:
     platform_env: Mapping[str, str] = field(default_factory=dict)
     platform_secret: str = ""
     namespace: str = "default"
+    workflow: str = ""
     attempt: int = 0
 
     @property
     def folder(self) -> str:
         """Key prefix of the execution's data."""
-        return f"metadata/{self.name}"
+        return f"metadata/propeller/{PROJECT}-{DOMAIN}-{self.name}/{NODE}/data"
+
+    def raw(self, attempt: int) -> str:
+        """Where an attempt may put files and checkpoints."""
+        return f"s3://{self.bucket}/raw/{self.name}-{NODE}-{attempt}"
+
+    def workflow_of(self, task: PythonTask) -> str:
+        """Name of the workflow that ``task`` runs in."""
+        return self.workflow or f".flytegen.{task.name}"
 
     def template_variables(self) -> dict[str, str]:
         """The variables that args may use."""
@@ -63,10 +80,10 @@ class Execution:
             "input": f"{base}/inputs.pb",
             "inputPrefix": base,
             "outputPrefix": f"{base}/{self.attempt}",
-            "rawOutputDataPrefix": f"s3://{self.bucket}/raw/{self.name}",
-            "checkpointOutputPrefix": f"s3://{self.bucket}/raw/{self.name}/_flytecheckpoints",
+            "rawOutputDataPrefix": self.raw(self.attempt),
+            "checkpointOutputPrefix": f"{self.raw(self.attempt)}/_flytecheckpoints",
             # A path without meaning is quoted: that is what flytekit takes as "none".
-            "prevCheckpointPrefix": '""',
+            "prevCheckpointPrefix": f"{self.raw(self.attempt - 1)}/_flytecheckpoints" if self.attempt else '""',
         }
 
 
@@ -80,9 +97,10 @@ def pod(task: PythonTask, image: str, execution: Execution, **inputs: object) ->
     variables = {**execution.template_variables(), **{f"inputs.{name}": str(value) for name, value in inputs.items()}}
     for container in [*spec.get("initContainers", []), *spec["containers"]]:
         fill_in_args(container, variables)
-        append_env(container, execution)
+        append_env(container, task, execution)
         default_resources(container)
-    spec["restartPolicy"] = "Never"  # an attempt that failed is Flyte's to repeat, not the kubelet's
+    spec.setdefault("restartPolicy", "Never")  # an attempt that failed is Flyte's to repeat, not the kubelet's
+    spec.setdefault("serviceAccountName", "default")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -90,7 +108,7 @@ def pod(task: PythonTask, image: str, execution: Execution, **inputs: object) ->
             "name": execution.name,
             "namespace": execution.namespace,
             "labels": {**(template.metadata.labels or {}), **execution_labels(task, execution)},
-            "annotations": {**(template.metadata.annotations or {}), **primary_annotation(spec)},
+            "annotations": {**ANNOTATIONS, **(template.metadata.annotations or {}), **primary_annotation(spec)},
         },
         "spec": spec,
     }
@@ -98,14 +116,18 @@ def pod(task: PythonTask, image: str, execution: Execution, **inputs: object) ->
 
 def serialized_pod(task: PythonTask, image: str) -> Any:  # noqa: ANN401
     """The task's K8sPod, as flytekit's models have it."""
+    return get_serializable(OrderedDict(), settings(image), task).template.k8s_pod
+
+
+def settings(image: str) -> SerializationSettings:
+    """Under what, and with which default image, tasks and workflows are registered."""
     name, _, tag = image.rpartition(":")
-    settings = SerializationSettings(
+    return SerializationSettings(
         image_config=ImageConfig(default_image=Image("default", name, tag)),
-        project="demo",
-        domain="development",
-        version="v1",
+        project=PROJECT,
+        domain=DOMAIN,
+        version=VERSION,
     )
-    return get_serializable(OrderedDict(), settings, task).template.k8s_pod
 
 
 def fill_in_args(container: dict[str, Any], variables: Mapping[str, str]) -> None:
@@ -122,16 +144,22 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
     return re.sub(r"\{\{\s*\.([\w.]+)\s*\}\}", lambda found: variables.get(found.group(1), found.group(0)), text)
 
 
-def append_env(container: dict[str, Any], execution: Execution) -> None:
+def append_env(container: dict[str, Any], task: PythonTask, execution: Execution) -> None:
     """Append Flyte's own variables and the platform's; on duplicates Kubernetes takes the last, so these win.
 
-    Those of the Secret are entries of ``env``, too: what comes by ``envFrom`` would lose to the task's own.
+    Those of the Secret are entries of ``env``, too: what comes by ``envFrom``, as from a platform's
+    ``default-env-from-secrets``, loses to the task's own.
     """
     told = {
+        "FLYTE_INTERNAL_EXECUTION_WORKFLOW": f"{PROJECT}:{DOMAIN}:{execution.workflow_of(task)}",
         "FLYTE_INTERNAL_EXECUTION_ID": execution.name,
-        "FLYTE_INTERNAL_EXECUTION_PROJECT": "demo",
-        "FLYTE_INTERNAL_EXECUTION_DOMAIN": "development",
+        "FLYTE_INTERNAL_EXECUTION_PROJECT": PROJECT,
+        "FLYTE_INTERNAL_EXECUTION_DOMAIN": DOMAIN,
         "FLYTE_ATTEMPT_NUMBER": str(execution.attempt),
+        "FLYTE_INTERNAL_TASK_PROJECT": PROJECT,
+        "FLYTE_INTERNAL_TASK_DOMAIN": DOMAIN,
+        "FLYTE_INTERNAL_TASK_NAME": task.name,
+        "FLYTE_INTERNAL_TASK_VERSION": VERSION,
         **execution.platform_env,
     }
     plain = [{"name": name, "value": value} for name, value in told.items()]
@@ -163,16 +191,17 @@ def execution_labels(task: PythonTask, execution: Execution) -> dict[str, str]:
     """The labels by which operators find the pods of a workflow, a task, an execution."""
     return {
         "execution-id": execution.name,
-        "project": "demo",
-        "domain": "development",
+        "project": PROJECT,
+        "domain": DOMAIN,
+        "workflow-name": _label(execution.workflow_of(task)),
+        "node-id": NODE,
         "task-name": _label(task.name),
-        # A task that is launched alone gets a workflow made for it, of this name.
-        "workflow-name": _label(f".flytegen.{task.name}"),
+        "interruptible": "false",
     }
 
 
 def _label(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower())[-63:].strip("-")
+    return re.sub(r"[^-a-z0-9]+", "-", name.lower())[:63].strip("-")
 
 
 def put_inputs(client: Minio, execution: Execution, task: PythonTask, **inputs: object) -> None:
@@ -187,8 +216,11 @@ def put_inputs(client: Minio, execution: Execution, task: PythonTask, **inputs: 
 def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:
     """The values of outputs.pb, or None where the attempt wrote none."""
     data = written(client, execution, "outputs.pb")
-    if data is None:
-        return None
+    return None if data is None else values(data)
+
+
+def values(data: bytes) -> dict[str, Any]:
+    """The values in the bytes of an outputs.pb."""
     literals = LiteralMap.from_flyte_idl(literals_pb2.LiteralMap.FromString(data)).literals
     return {name: literal.scalar.primitive.value for name, literal in literals.items()}
 

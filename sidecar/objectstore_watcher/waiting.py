@@ -68,11 +68,13 @@ def wait(
     while True:
         if answer := _answer(directory):
             return answer
+        # Before the heartbeat is read: a main that is held up between the two must not take that for silence.
+        now = time.monotonic()
         beat = last_heartbeat(directory)
+        is_silent = beat == seen and now - since > limit
         if beat != seen:
             seen, since = beat, time.monotonic()
-        now = time.monotonic()
-        if now - since > limit or now > until:
+        if is_silent or now > until:
             # The watcher may have answered between the two looks above.
             if answer := _answer(directory):
                 return answer

@@ -192,10 +192,11 @@ class _Wait:
         return verdict
 
     def _pause(self, started: float, error: StoreError | None) -> None:
-        now = self._clock()
-        remaining = self._request.deadline - now
-        if remaining <= 0:
+        # A look that began before the deadline can miss what came while it was under way.
+        if started >= self._request.deadline:
             raise self._too_late(error)
+        now = self._clock()
+        remaining = max(0.0, self._request.deadline - now)
         pause = min(self._next_pause(now - started, error), remaining)
         self._observe(Pausing(pause, error))
         if self._stop.wait(pause):

@@ -81,10 +81,11 @@ class Cluster:
     Attributes:
         api: the core API of Kubernetes.
         minio: MinIO, with its root's credentials.
+        kubeconfig: path of its kubeconfig.
     """
 
     def __init__(self, kubeconfig: str) -> None:
-        self._kubeconfig = kubeconfig
+        self.kubeconfig = kubeconfig
         self.api: CoreV1Api = client.CoreV1Api(config.new_client_from_config(kubeconfig))
         self.minio = Minio("127.0.0.1:30900", *ROOT_CREDENTIALS, secure=False, region="us-east-1")
 
@@ -95,7 +96,7 @@ class Cluster:
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """What kubectl prints."""
         path = self._shell_path()
-        command = ["kubectl", f"--kubeconfig={self._kubeconfig}", *args]
+        command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *args]
         done = subprocess.run(
             command, env={**os.environ, "PATH": path}, input=stdin, capture_output=True, text=True, check=False
         )

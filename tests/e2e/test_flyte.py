@@ -1,129 +1,174 @@
-"""The example workflow on a real Flyte backend, when one is given.
+"""The example workflow on a real Flyte.
+
+    make test-flyte
+
+runs it on Flyte's engine on the kind cluster, and compares its pods with those of `tests.flyte_backend`.
 
     make test FLYTE_CONFIG=~/.flyte/config.yaml
 
-The cluster must be able to pull or already have ``FLYTE_EXAMPLE_IMAGE`` and ``OBJECTSTORE_WATCHER_IMAGE`` (by default
-the images that ``tools/images.sh`` builds); ``FLYTE_BUCKET`` is a bucket that both the cluster and, with this machine's
-``FLYTE_AWS_*`` variables, this test reach.
+runs it on a backend of one's own. The cluster must be able to pull or already have ``FLYTE_EXAMPLE_IMAGE`` and
+``OBJECTSTORE_WATCHER_IMAGE`` (by default the images that ``tools/images.sh`` builds); ``FLYTE_BUCKET`` is a bucket that
+both the cluster and, with this machine's ``FLYTE_AWS_*`` variables, this test reach.
 """
 
 from __future__ import annotations
 
-import io
-import os
+import re
 import time
 import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from flytekit.configuration import Config, Image, ImageConfig, SerializationSettings
-from flytekit.remote import FlyteRemote
-from minio import Minio
+from flytekit import workflow
+from flytekit.core.base_task import PythonTask
+from flytekit.core.workflow import WorkflowBase
+from kubernetes.client import V1Pod
 
 from examples import flyte_cases
-from tests.e2e.cluster import EXAMPLE_IMAGE
+from tests import flyte_backend
+from tests.e2e import workflows
+from tests.e2e.cluster import ENDPOINT, EXAMPLE_IMAGE, LONG, ROOT_CREDENTIALS, Cluster
+from tests.e2e.flyte import GIVEN, Backend, ControlPlane, Engine, new_path, put
+from tests.flyte_backend import Execution
+from tests.servers import eventually
 
 pytestmark = pytest.mark.timeout(1800)
 
-GIVEN = dict(os.environ)
-"""The environment of the person who runs the tests; the tests themselves see a clean one."""
-
-BUCKET = GIVEN.get("FLYTE_BUCKET", "my-s3-bucket")
-LONGEST = timedelta(minutes=10)
-SUCCEEDED, FAILED = 4, 6
 RETRIES = flyte_cases.impatient_sensor.metadata.retries
 
 
-class Flyte:
-    """A Flyte backend, and the object store that its pods see."""
+@pytest.fixture
+def flyte(request: pytest.FixtureRequest) -> Backend:
+    """The backend of --flyte-config, or else the engine of --flyte-engine."""
+    config = request.config.getoption("--flyte-config")
+    if not config:
+        engine: Engine = request.getfixturevalue("engine")
+        return engine
+    if missing := [n for n in ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY") if f"FLYTE_AWS_{n}" not in GIVEN]:
+        pytest.fail(f"set FLYTE_AWS_{missing[0]}: the tests upload objects to Flyte's object store")
+    return ControlPlane(Path(config).expanduser())
 
-    def __init__(self, config: Path) -> None:
-        self.remote = FlyteRemote(
-            Config.auto(config_file=str(config)), default_project="flytesnacks", default_domain="development"
-        )
-        self.version = f"test-{uuid.uuid4().hex[:8]}"
-        name, _, tag = GIVEN.get("FLYTE_EXAMPLE_IMAGE", EXAMPLE_IMAGE).rpartition(":")
-        self.settings = SerializationSettings(
-            image_config=ImageConfig(default_image=Image("default", name, tag)),
-            project="flytesnacks",
-            domain="development",
-            version=self.version,
-        )
-        self.store = Minio(
-            urlsplit(GIVEN["FLYTE_AWS_ENDPOINT"]).netloc,
-            GIVEN["FLYTE_AWS_ACCESS_KEY_ID"],
-            GIVEN["FLYTE_AWS_SECRET_ACCESS_KEY"],
-            secure=GIVEN["FLYTE_AWS_ENDPOINT"].startswith("https"),
-            region="us-east-1",
-        )
 
-    def start(self, workflow: Any, path: str) -> Any:  # noqa: ANN401  # flytekit's own types
-        """Register the workflow and start it."""
-        registered = self.remote.register_workflow(workflow, self.settings, self.version)
-        return self.remote.execute(registered, inputs={"path": path})
-
-    def path(self) -> str:
-        """A path that nothing else uses."""
-        return f"s3://{BUCKET}/objectstore-sensor/{uuid.uuid4().hex}"
-
-    def put(self, path: str, data: bytes) -> None:
-        """Upload the object."""
-        bucket, _, key = path.removeprefix("s3://").partition("/")
-        self.store.put_object(bucket, key, io.BytesIO(data), len(data))
-
-    def end(self, execution: Any) -> Any:  # noqa: ANN401
-        """Wait for the execution's end."""
-        return self.remote.wait(execution, timeout=LONGEST)
-
-    def attempts(self, execution: Any) -> int:  # noqa: ANN401
-        """How often the sensor ran: each attempt is a task execution of its node, the only one that ran a task."""
-        nodes = self.remote.sync_execution(execution, sync_nodes=True).node_executions.values()
-        return sum(len(node.task_executions) for node in nodes)
+@pytest.fixture
+def engine(installed: Cluster, namespace: str) -> Engine:
+    """Flyte's engine, for workflows in the test's namespace."""
+    return Engine(installed, namespace)
 
 
 @pytest.fixture(scope="module")
-def flyte(request: pytest.FixtureRequest) -> Flyte:
-    """The backend of --flyte-config."""
-    config = request.config.getoption("--flyte-config")
-    if not config:
-        pytest.skip("no Flyte backend was given: make test FLYTE_CONFIG=path/to/config.yaml")
-    if missing := [n for n in ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY") if f"FLYTE_AWS_{n}" not in GIVEN]:
-        pytest.fail(f"set FLYTE_AWS_{missing[0]}: the tests upload objects to Flyte's object store")
-    return Flyte(Path(config).expanduser())
+def installed(request: pytest.FixtureRequest) -> Cluster:
+    """The kind cluster with the engine in it."""
+    if not request.config.getoption("--flyte-engine"):
+        pytest.skip("no Flyte was asked for: make test-flyte, or make test FLYTE_CONFIG=path/to/config.yaml")
+    cluster: Cluster = request.getfixturevalue("cluster")
+    Engine.install(cluster)
+    return cluster
 
 
-def test_an_object_that_is_there_first(flyte: Flyte) -> None:
-    path = flyte.path()
-    flyte.put(path, b"12345")
-    execution = flyte.end(flyte.start(flyte_cases.patient, path))
-    assert execution.closure.phase == SUCCEEDED, execution.error
-    assert execution.outputs["o0"] == 5
+def test_an_object_that_is_there_first(flyte: Backend) -> None:
+    path = new_path(flyte)
+    put(flyte, path, b"12345")
+    end = flyte.end(flyte.start(flyte_cases.patient, path))
+    assert end.succeeded, end.error
+    assert end.outputs["o0"] == 5
 
 
-def test_an_object_that_comes_later(flyte: Flyte) -> None:
-    path = flyte.path()
-    execution = flyte.start(flyte_cases.patient, path)
+@pytest.mark.parametrize("workflow", [flyte_cases.patient, flyte_cases.one_task], ids=["sensor", "waiting task"])
+def test_an_object_that_comes_later(flyte: Backend, workflow: WorkflowBase) -> None:
+    path = new_path(flyte)
+    execution = flyte.start(workflow, path)
     time.sleep(30)
-    assert not flyte.remote.sync(execution).is_done
-    flyte.put(path, b"123")
-    execution = flyte.end(execution)
-    assert execution.closure.phase == SUCCEEDED, execution.error
-    assert execution.outputs["o0"] == 3
+    assert not flyte.is_done(execution)
+    put(flyte, path, b"123")
+    end = flyte.end(execution)
+    assert end.succeeded, end.error
+    assert end.outputs["o0"] == 3
 
 
-def test_an_object_that_never_comes_fails_with_the_sensors_own_error_after_its_retry(flyte: Flyte) -> None:
-    path = flyte.path()
-    execution = flyte.end(flyte.start(flyte_cases.impatient, path))
-    assert execution.closure.phase == FAILED
-    assert f"{path}: the object did not appear within 10 s" in execution.error.message
-    assert flyte.attempts(execution) == 1 + RETRIES
+def test_an_object_that_never_comes_fails_with_the_sensors_own_error_after_its_retry(flyte: Backend) -> None:
+    path = new_path(flyte)
+    end = flyte.end(flyte.start(flyte_cases.impatient, path))
+    assert not end.succeeded
+    assert f"{path}: the object did not appear within 10 s" in end.error
+    assert end.attempts == 1 + RETRIES
 
 
-def test_a_missing_bucket_is_not_retried(flyte: Flyte) -> None:
-    execution = flyte.end(flyte.start(flyte_cases.patient, f"s3://{uuid.uuid4().hex}/key"))
-    assert execution.closure.phase == FAILED
-    assert "the bucket does not exist" in execution.error.message
-    assert flyte.attempts(execution) == 1
+def test_a_missing_bucket_is_not_retried(flyte: Backend) -> None:
+    end = flyte.end(flyte.start(flyte_cases.patient, f"s3://{uuid.uuid4().hex}/key"))
+    assert not end.succeeded
+    assert "the bucket does not exist" in end.error
+    assert end.attempts == 1
+
+
+def test_a_missing_image_of_the_watcher_ends_with_flytes_pod_pending_timeout(engine: Engine) -> None:
+    end = engine.end(engine.start(without_image, new_path(engine)))
+    assert not end.succeeded
+    assert "PodInitializing" in end.error, "the README says that Flyte tells no more"
+
+
+@workflow
+def without_image(path: str) -> str:
+    return workflows.without_image(path=path)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "task", "attempt"),
+    [
+        (flyte_cases.patient, flyte_cases.patient_sensor, 0),
+        (flyte_cases.impatient, flyte_cases.impatient_sensor, 1),
+        (flyte_cases.one_task, flyte_cases.waiting_task, 0),
+    ],
+    ids=["first attempt", "retry", "waiting task"],
+)
+def test_flytes_pod_is_the_one_that_our_other_tests_run(
+    engine: Engine, workflow: WorkflowBase, task: PythonTask, attempt: int
+) -> None:
+    path = new_path(engine)
+    execution = engine.start(workflow, path)
+    flytes = pod_of(engine, execution, attempt)
+    api = engine.cluster.api
+    manifest = flyte_backend.pod(task, EXAMPLE_IMAGE, as_execution(engine, execution, workflow, attempt))
+    ours = api.create_namespaced_pod(engine.namespace, manifest, dry_run="All")  # with the API server's own defaults
+    assert comparable(engine, ours) == comparable(engine, flytes)
+
+
+def pod_of(engine: Engine, execution: str, attempt: int) -> V1Pod:
+    """The sensor's pod, as soon as it is there."""
+    found: list[V1Pod] = []
+    named = f"metadata.name={engine.pod(execution, attempt)}"
+
+    def there() -> bool:
+        found[:] = engine.cluster.api.list_namespaced_pod(engine.namespace, field_selector=named).items
+        return bool(found)
+
+    eventually(there, f"attempt {attempt} of {execution}", timeout=LONG)
+    return found[0]
+
+
+def as_execution(engine: Engine, name: str, workflow: WorkflowBase, attempt: int) -> Execution:
+    """The same execution, on the platform of k8s/flyte."""
+    return Execution(
+        name=name,
+        bucket="flyte",
+        namespace=engine.namespace,
+        platform_env=dict(zip(flyte_backend.SECRET_KEYS, (ENDPOINT, *ROOT_CREDENTIALS), strict=True)),
+        workflow=workflow.name,
+        attempt=attempt,
+    )
+
+
+def comparable(engine: Engine, pod: V1Pod) -> dict[str, Any]:
+    """All of a pod that its author decides, without what `tests.flyte_backend` leaves out, and says so."""
+    told: dict[str, Any] = engine.cluster.api.api_client.sanitize_for_serialization(pod)
+    labels = told["metadata"]["labels"]
+    labels.pop("shard-key", None)
+    spec = told["spec"]
+    spec.pop("nodeName", None)  # the scheduler's
+    spec.pop("affinity", None)  # Flyte's is empty
+    for container in [*spec["initContainers"], *spec["containers"]]:
+        container["args"] = [re.sub(r"(?<=/raw/)\w+/(?=e\w+-n0-)", "", text) for text in container["args"]]
+        # Flyte appends the platform's variables in an order that changes.
+        own = len(container["env"]) - len(flyte_backend.SECRET_KEYS)
+        container["env"][own:] = sorted(container["env"][own:], key=lambda entry: entry["name"])
+    return {"labels": labels, "annotations": told["metadata"]["annotations"], "spec": spec}

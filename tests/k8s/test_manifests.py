@@ -43,6 +43,7 @@ def test_images_are_those_of_the_pins(path: str) -> None:
     wanted = {
         "minio/minio": pins()["MINIO_RELEASE"],
         "prom/prometheus": "v" + pins()["PROMETHEUS_VERSION"],
+        "flytepropeller": pins()["FLYTE_VERSION"],
         "python": pins()["STOCK_PYTHON_IMAGE"].partition(":")[2],
         "objectstore-watcher": version("objectstore-watcher"),
         "objectstore-sensor-example": version("objectstore-sensor"),

@@ -94,6 +94,7 @@ def test_a_directory_that_cannot_be_used_is_told_by_both_sides(row: Row, start: 
     with pytest.raises(MarkerError) as refused:
         waiting.ask(missing, WatchSpec(uri="/any"))
     assert refused.value.kind is row.kind
+    assert refused.value.retryable
     for message in (told, str(refused.value)):
         assert str(missing) in message
         assert "No such file or directory" in message

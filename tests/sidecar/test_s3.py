@@ -351,6 +351,17 @@ def test_no_redirect_is_followed_to_another_host() -> None:
     assert other.requests == []
 
 
+@pytest.mark.parametrize("answer", [Answer(reset=True), Answer(raw=b"")])
+def test_a_connection_that_something_on_the_way_has_forgotten_is_made_anew_in_the_same_look(answer: Answer) -> None:
+    """Once: a new connection that breaks, too, says something about the server."""
+    with FakeS3(found(), answer, found(), answer, answer, found()) as server:
+        store = at_fake(server)
+        assert store.look() is not None
+        assert store.look() is not None
+        refused(store, "connection", "")
+    assert server.methods == ["HEAD"] * 5
+
+
 def test_the_library_does_not_retry_behind_our_back() -> None:
     with FakeS3(Answer(503)) as server:
         look_anyway(at_fake(server))

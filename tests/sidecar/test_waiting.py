@@ -85,6 +85,31 @@ def test_a_watcher_lives_as_long_as_its_heartbeat_changes(marker_directory: Path
     assert waiting.wait(marker_directory, 0.1, until=math.inf, sleep=sleep) == Ready(uri=URI)
 
 
+def test_a_main_that_is_held_up_does_not_take_that_for_silence(
+    marker_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy node main may stand still for long between its look at the heartbeat and the next line."""
+    looks = 0
+
+    def last_heartbeat(directory: Path) -> int:
+        nonlocal looks
+        looks += 1
+        beat = contract.last_heartbeat(directory)
+        if looks == 2:  # the beat is still the first one, and others come meanwhile
+            time.sleep(4 * INTERVAL)
+        return beat
+
+    def sleep(pause: float) -> None:
+        if looks == 3:
+            contract.write(marker_directory, Ready(uri=URI))
+        if looks > 1:
+            contract.beat(marker_directory)
+
+    monkeypatch.setattr(waiting, "last_heartbeat", last_heartbeat)
+    contract.beat(marker_directory)
+    assert waiting.wait(marker_directory, INTERVAL, until=math.inf, sleep=sleep) == Ready(uri=URI)
+
+
 def test_a_watcher_that_lives_and_never_answers_is_not_waited_for_for_ever(marker_directory: Path) -> None:
     beats = 0
 

@@ -118,6 +118,20 @@ def test_an_object_that_comes_just_before_the_deadline_is_found(tmp_path: Path) 
     assert (ready.polls, ready.waited) == (4, 25.0)
 
 
+def test_a_look_that_the_deadline_comes_into_is_not_the_last(tmp_path: Path) -> None:
+    """It may have been answered just before the object came, and the object was there in time."""
+    time = VirtualTime()
+    request = time.request(str(tmp_path / "file"), poll_interval=10, timeout=25)
+
+    def observe(event: object) -> None:
+        if isinstance(event, Requested) and time.now == request.requested_monotonic + 20:
+            time.now += 6  # the look takes so long
+            (tmp_path / "file").touch()
+
+    ready = watch(request, stop=time, observe=observe, clock=time.clock, uniform=highest)
+    assert (ready.polls, ready.waited) == (4, 26.0)
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_after_the_deadline_one_look_decides(tmp_path: Path, exists: bool) -> None:
     """A watcher that was restarted too late must not miss what is there, nor wait on."""

@@ -25,6 +25,10 @@ _STREAMED = {200, 206}
 """Status with which a caller that asked for a stream gets one."""
 
 
+_REPEATABLE = {"GET", "HEAD"}
+"""Methods of which a second request changes nothing."""
+
+
 class Http(urllib3.PoolManager):
     """Connections without redirects and retries, whose answers are read up to a limit.
 
@@ -44,6 +48,7 @@ class Http(urllib3.PoolManager):
         self.limit = limit
         self._longest = longest
         self._lines: set[socket.socket] = set()
+        self._aborts = 0
         self.pool_classes_by_scheme = {"http": _pool(self._lines), "https": _tls_pool(self._lines)}
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
@@ -53,11 +58,25 @@ class Http(urllib3.PoolManager):
             BodyTooLong: the answer is longer than it may be.
         """
         whole = kw.pop("preload_content", True)
-        answer = super().urlopen(method, url, redirect, timeout=self.limit, preload_content=False, **kw)
+        answer = self._ask(method, url, redirect, timeout=self.limit, preload_content=False, **kw)
         return _read(answer, self._longest) if whole or answer.status not in _STREAMED else answer
+
+    def _ask(self, method: str, *args: Any, **kw: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  # as above
+        """The answer; asked for once more where a connection kept from an earlier request is found broken.
+
+        A firewall or a load balancer may have forgotten it since: that says nothing about the server.
+        """
+        is_kept, aborts = bool(self._lines), self._aborts
+        try:
+            return super().urlopen(method, *args, **kw)
+        except http_errors.ProtocolError:
+            if not is_kept or self._aborts != aborts or method not in _REPEATABLE:
+                raise
+        return super().urlopen(method, *args, **kw)
 
     def abort(self) -> None:
         """Break off what is under way, from another thread; what waits for an answer gets an error."""
+        self._aborts += 1
         for line in list(self._lines):
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
