@@ -84,7 +84,7 @@ class Pod:
         self._kubelet = kubelet
         self._order = order
         self._backoff = backoff
-        self._lives = lives
+        self.lives = lives
         self._number = 0
         self._due = math.inf
 
@@ -92,15 +92,15 @@ class Pod:
         """Start it."""
         self._due = math.inf
         self._number, life = self._kubelet.start(**self._order)
-        self._lives.append(life)
+        self.lives.append(life)
 
     def tend(self) -> None:
         """Restart it, if it has ended and its pause has passed."""
-        if not self._lives or math.isinf(self._lives[-1].ended):
+        if not self.lives or math.isinf(self.lives[-1].ended):
             return
         if math.isinf(self._due):
-            restarts = len(self._lives) - 1
-            self._due = self._lives[-1].ended + (self._backoff * 2 ** (restarts - 1) if restarts else 0)
+            restarts = len(self.lives) - 1
+            self._due = self.lives[-1].ended + (self._backoff * 2 ** (restarts - 1) if restarts else 0)
         if time.monotonic() >= self._due:
             self.start()
 
@@ -115,12 +115,12 @@ class Pod:
     @property
     def is_alive(self) -> bool:
         """Whether it runs."""
-        return bool(self._lives) and math.isinf(self._lives[-1].ended)
+        return bool(self.lives) and math.isinf(self.lives[-1].ended)
 
     def _signal(self, by: signal.Signals) -> None:
         if self.is_alive:
             field = "killed" if by == signal.SIGKILL else "terminated"
-            setattr(self._lives[-1], field, time.monotonic())
+            setattr(self.lives[-1], field, time.monotonic())
             self._kubelet.kill(self._number, by)
 
 

@@ -84,6 +84,8 @@ def _suffered(record: Record) -> Iterator[str]:
     yield from ("watcher killed" for life in record.lives if life.killed < float("inf"))
     if record.was(record.outages, record.asked, record.ended):
         yield "server restarted"
+    if record.asked + record.plan.twin_at < record.ended:
+        yield "second watcher"
     if record.stepped < record.ended:
         yield "clock step"
     if len(record.waits) > 1:
@@ -153,10 +155,12 @@ def run(directory: Path, seed: int, indexes: Sequence[int]) -> Result:
             target=where.server.suffer, args=(outages, lambda: result.waits / len(indexes), stop), daemon=True
         )
         fate.start()
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for done in [pool.submit(work) for _ in range(AT_ONCE)]:
-                done.result()
-        stop.set()
-        fate.join()
+        try:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                for done in [pool.submit(work) for _ in range(AT_ONCE)]:
+                    done.result()
+        finally:
+            stop.set()
+            fate.join()
     result.seconds = time.monotonic() - began
     return result

@@ -19,7 +19,7 @@ STALE = "stale"
 """A fault of a moment: connections that are open are forgotten by something on the way, and reset when used again."""
 
 STORIES = {
-    "object": 62,  # the object comes in time
+    "object": 58,  # the object comes in time
     "never": 8,
     "late": 6,  # it comes after the wait has ended
     "edge": 1,  # it comes at the deadline: either end is right
@@ -27,6 +27,7 @@ STORIES = {
     "bucket_later": 8,  # and the wait's policy is to wait for it
     "credentials": 5,  # wrong ones
     "dead": 4,  # the watcher is killed and not restarted
+    "twins": 4,  # a second watcher, with wrong credentials, in the same directory: the first answer counts
 }
 """What the wait is about, and its weight."""
 
@@ -76,6 +77,7 @@ class Plan:
         volume_until: when it is mended.
         main_restarts_at: when main's container begins anew in the same pod.
         kill_after: whether the watcher is killed and restarted once it has answered.
+        twin_at: when the second watcher is started.
     """
 
     index: int
@@ -98,6 +100,7 @@ class Plan:
     volume_until: float
     main_restarts_at: float
     kill_after: bool
+    twin_at: float
 
     @property
     def is_skewed(self) -> bool:
@@ -136,13 +139,14 @@ def plan(seed: int, index: int) -> Plan:
         volume_until=volume_at + rng.uniform(0.1, 1.0) if rng.random() < 0.7 else math.inf,
         main_restarts_at=rng.uniform(0.1, timeout) if rng.random() < 0.08 else math.inf,
         kill_after=rng.random() < 0.15,
+        twin_at=rng.uniform(0.0, 0.5 * timeout) if story == "twins" else math.inf,
     )
 
 
 def _put_at(rng: Random, story: str, timeout: float, bucket_at: float) -> float:
     if story == "edge":
         return timeout + rng.uniform(-0.05, 0.05)
-    if story not in {"object", "bucket_later", "dead"}:
+    if story not in {"object", "bucket_later", "dead", "twins"}:
         return math.inf  # a late one is stored when the wait has ended
     if story == "object" and rng.random() < 0.15:
         return rng.uniform(-0.8, -0.3)  # there before the wait

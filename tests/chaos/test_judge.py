@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from objectstore_watcher.contract import Ready
+from objectstore_watcher.errors import KINDS
 
 from tests.chaos import schedule
 from tests.chaos.judge import judge
@@ -82,6 +83,25 @@ def test_a_wait_that_ends_at_its_deadline_is_right() -> None:
     record = good()
     given_up(record)
     assert judge(record).violations == ()
+
+
+def test_an_object_that_comes_with_the_deadline_may_be_found_or_not() -> None:
+    record = good()
+    given_up(record)
+    record.put = Window("put", DEADLINE - 0.01, DEADLINE + 0.01)
+    assert judge(record).violations == ()
+    assert judge(record).ambiguous
+
+
+@pytest.mark.parametrize(("began", "is_right"), [(DEADLINE + 0.01, True), (DEADLINE - 0.01, False)])
+def test_a_slow_last_look_excuses_only_if_it_is_the_last(began: float, is_right: bool) -> None:
+    record = good()
+    given_up(record)
+    record.put = Window("put", STORED, STORED + 0.01)
+    record.detail = KINDS["timeout"].cause
+    record.exchanges.append(Exchange(arrived=began, ended=DEADLINE + 0.05, method="HEAD"))
+    verdict = judge(record)
+    assert (verdict.violations == (), bool(verdict.ambiguous)) == (is_right, is_right)
 
 
 Change = Callable[[Record], None]

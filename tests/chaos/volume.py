@@ -66,10 +66,3 @@ def _mount(*args: str | Path) -> bool:
     if os.geteuid() != 0:
         return False
     return subprocess.run(["mount", *args], stderr=subprocess.DEVNULL, check=False).returncode == 0
-
-
-def can_mount(directory: Path) -> bool:
-    """Whether volumes can be broken here."""
-    volume = Volume(directory, [], may_break=True)
-    volume.close()
-    return volume.is_mounted

@@ -25,7 +25,7 @@ TICK = 0.01
 """Seconds between two looks at the plan."""
 
 AFTERWARDS = 0.2
-"""Seconds that the watcher goes on after main's end, longer if it is killed: its answer must stay."""
+"""Seconds that the watcher goes on after main's end, longer if it is killed or not alone: its answer must stay."""
 
 PATIENT = 30.0
 """Seconds after an answer is due at the latest, after which a wait counts as endless."""
@@ -62,7 +62,8 @@ class Wait:
         self.directory = self._volume.directory
         self._origin = time.monotonic() + 0.02 - min(0.0, self._first_time())
         self._main = Main(self.directory, self._spec(), self.record, self._origin + plan.main_restarts_at)
-        self._pod = Pod(world.kubelet, self._order(), plan.backoff, self.record.lives)
+        self._pod = Pod(world.kubelet, self._order(plan.story != "credentials"), plan.backoff, self.record.lives)
+        self._twin = Pod(world.kubelet, self._order(has_credentials=False), plan.backoff, [])
         self._is_restarted = True
         self._over = threading.Event()
         self._producers: list[threading.Thread] = []
@@ -96,8 +97,8 @@ class Wait:
             on_missing_bucket="wait" if plan.story == "bucket_later" else "fail",
         )
 
-    def _order(self) -> dict[str, object]:
-        secret = "wrong" if self._plan.story == "credentials" else MinioServer.SECRET_KEY
+    def _order(self, has_credentials: bool) -> dict[str, object]:
+        secret = MinioServer.SECRET_KEY if has_credentials else "wrong"
         return {
             "argv": ["--dir", str(self.directory)],
             "log": str(log_of(self.directory)),
@@ -121,6 +122,7 @@ class Wait:
             (plan.watcher_at, self._start_watcher),
             (0.0, self._start_main),
             (plan.dies_at, self._die),
+            (plan.twin_at, self._start_twin),
             (plan.bucket_at, lambda: self._produce(lambda: self._world.server.make_bucket(self._bucket))),
             (plan.put_at, self._put),
             *((at, self._kill) for at in plan.kills),
@@ -140,9 +142,13 @@ class Wait:
         while not self._has_ended():
             while script and time.monotonic() >= self._origin + script[0][0]:
                 script.pop(0)[1]()
-            if self._is_restarted:
-                self._pod.tend()
+            self._tend()
             time.sleep(TICK)
+
+    def _tend(self) -> None:
+        self._twin.tend()
+        if self._is_restarted:
+            self._pod.tend()
 
     def _has_ended(self) -> bool:
         longest = self._plan.timeout + self._plan.request_timeout + PATIENCE + PATIENT
@@ -151,6 +157,9 @@ class Wait:
     def _start_watcher(self) -> None:
         if not self._pod.is_alive and self._is_restarted:
             self._pod.start()
+
+    def _start_twin(self) -> None:
+        self._twin.start()
 
     def _start_main(self) -> None:
         self._main.start()
@@ -186,20 +195,23 @@ class Wait:
 
     def _afterwards(self) -> None:
         """The answer must stay, whatever comes."""
-        if self._plan.story == "late":
-            self._put()
+        is_twin = self._plan.story == "twins"
+        if self._plan.story == "late" or (is_twin and not self.record.put):
+            self._put()  # a twin that finds it now must not answer, too
         if self._plan.kill_after and self._is_restarted:
             self._pod.kill()
-        end = time.monotonic() + AFTERWARDS + self._plan.heartbeat_interval * self._plan.kill_after
+        more = self._plan.kill_after + 2 * is_twin
+        end = time.monotonic() + AFTERWARDS + more * self._plan.heartbeat_interval
         while time.monotonic() < end:
-            if self._is_restarted:
-                self._pod.tend()
+            self._tend()
             time.sleep(TICK)
 
     def _finish(self) -> None:
         self._over.set()
-        self._pod.terminate()
-        eventually(lambda: not self._pod.is_alive, "the watcher ends", 60)
+        for pod in (self._pod, self._twin):
+            pod.terminate()
+        eventually(lambda: not (self._pod.is_alive or self._twin.is_alive), "the watchers end", 60)
+        self.record.lives += self._twin.lives
         for producer in self._producers:
             producer.join()
         self._line.close()

@@ -362,6 +362,16 @@ def test_a_connection_that_something_on_the_way_has_forgotten_is_made_anew_in_th
     assert server.methods == ["HEAD"] * 5
 
 
+def test_a_look_that_is_given_up_on_a_kept_connection_is_not_begun_anew() -> None:
+    """Breaking it off looks like a connection that was forgotten."""
+    with FakeS3(found(), SILENT) as server:
+        store = at_fake(server, request_timeout=0.5)
+        assert store.look() is not None
+        refused(store, "timeout", "timed out")
+        refused(store, "timeout", "timed out")
+    assert server.methods == ["HEAD"] * 3
+
+
 def test_the_library_does_not_retry_behind_our_back() -> None:
     with FakeS3(Answer(503)) as server:
         look_anyway(at_fake(server))
