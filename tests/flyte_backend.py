@@ -21,7 +21,7 @@ from flytekit import FlyteContextManager
 from flytekit.configuration import Image, ImageConfig, SerializationSettings
 from flytekit.core.base_task import PythonTask
 from flytekit.core.type_engine import TypeEngine
-from flytekit.models.literals import LiteralMap
+from flytekit.models.literals import Literal, LiteralMap
 from flytekit.tools.translator import get_serializable
 from minio import Minio
 from minio.error import S3Error
@@ -222,7 +222,13 @@ def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:
 def values(data: bytes) -> dict[str, Any]:
     """The values in the bytes of an outputs.pb."""
     literals = LiteralMap.from_flyte_idl(literals_pb2.LiteralMap.FromString(data)).literals
-    return {name: literal.scalar.primitive.value for name, literal in literals.items()}
+    return {name: _value(literal) for name, literal in literals.items()}
+
+
+def _value(literal: Literal) -> Any:  # noqa: ANN401  # whatever a task returns
+    return (
+        [_value(each) for each in literal.collection.literals] if literal.collection else literal.scalar.primitive.value
+    )
 
 
 def error(client: Minio, execution: Execution) -> Any | None:  # noqa: ANN401  # a protobuf ContainerError

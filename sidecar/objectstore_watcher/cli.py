@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from objectstore_watcher import process
+from objectstore_watcher import contract, process
 from objectstore_watcher.contract import (
     ENV_PREFIX,
     Request,
@@ -120,7 +120,10 @@ def parse(argv: Sequence[str]) -> Settings:
     Raises:
         InvalidArgument: one of them cannot be right.
     """
-    flags = vars(_parser().parse_args(argv))
+    at = argv.index("--") if "--" in argv else len(argv)
+    flags = vars(_parser().parse_intermixed_args(argv[:at]))  # paths may stand before options and behind them
+    if paths := [*flags.pop("uri", ()), *argv[at + 1 :]]:
+        flags["uri"] = paths
     names = ["uri", *(option.name for option in options()), *OWN_OPTIONS]
     values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     values |= flags
@@ -164,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    parser.add_argument("uri", nargs="?", metavar="PATH", help="what to wait for")
+    parser.add_argument("uri", nargs="*", metavar="PATH", help="what to wait for; several: see --require")
     for option in options():
         if option.default is False:
             parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=option.metadata["help"])
@@ -237,7 +240,7 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
     worker.start()
     heard = sidecar.keep_alive(worker)
     stop.set()
-    return Exit.READY if sidecar.answer else 128 + heard
+    return Exit.READY if contract.answered(directory) else 128 + heard
 
 
 def _serve_metrics(settings: Settings, metrics: Metrics, alive: Check, ready: Check) -> None:

@@ -9,7 +9,7 @@ file          writer    meaning
 ============= ========= =================================================================================
 ``request``   main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
 ``heartbeat`` watcher   its modification time changes while the watcher lives
-``ready``     watcher   JSON: the object that was found, and how
+``ready``     watcher   JSON: the objects that were found, and how
 ``failed``    watcher   JSON: why the wait ended without it, and whether a new attempt can help
 ============= ========= =================================================================================
 
@@ -22,14 +22,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 
 from objectstore_watcher import markers
-from objectstore_watcher import uri as uris
+from objectstore_watcher import uri as paths
 from objectstore_watcher.durations import seconds
-from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError, rebuild
+from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.sizes import in_bytes
 
@@ -70,14 +70,21 @@ PATIENCE = 60.0
 """Seconds after its last look that a watcher which lives may take to answer: a throttled one needs some. Without this
 end, one that cannot answer would be waited for for ever."""
 
-MATCHES = ("exact", "glob")
+MATCHES = ("exact", "glob", "manifest")
 """What a path may be; chosen by the author of the task or command, never by what the path contains."""
+
+REQUIRES = ("all", "any")
+"""How many of several paths must be there."""
 
 POLICIES = ("fail", "wait")
 """What to do where it depends on the user whether waiting can help."""
 
-MAX_FILE_BYTES = 64 * 1024
-"""No file of the contract is longer: a 1,024-byte key escaped as JSON takes 6 KiB."""
+MAX_FILE_BYTES = 4 * 1024 * 1024
+"""No file of the contract is longer: 10,000 objects take 250 bytes each, and their keys; a reader needs some 90 MiB for
+the worst that fits."""
+
+MOST_PATHS = 10_000
+"""Paths of one wait."""
 
 MOST_MATCHES = 10_000
 """Objects that a look at a pattern finds at most, in the order of their keys: more need not fit into memory."""
@@ -108,7 +115,7 @@ class WatchSpec:
     Its fields are the JSON of ``request`` and the command line's flags: ``poll_interval`` is ``--poll-interval``.
 
     Attributes:
-        uri: the object: ``s3://bucket/key``, ``file:///path`` or a plain path.
+        uri: the object: ``s3://bucket/key``, ``file:///path`` or a plain path; or a tuple of several.
         poll_interval: seconds between two looks.
         timeout: seconds from the request to the deadline.
         request_timeout: seconds that one look may take, from resolving the server's name to its whole answer.
@@ -118,8 +125,13 @@ class WatchSpec:
         ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
         on_missing_bucket: ``fail`` or ``wait``, one of `POLICIES`.
         on_forbidden: the same, where the server refuses access.
-        match: ``exact``: the path is that of one object; ``glob``: a pattern, see `objectstore_watcher.patterns`.
+        require: ``all`` of several paths must be there, or ``any``, one of `REQUIRES`.
+        match: ``exact``: the path is that of one object; ``glob``: a pattern, see `objectstore_watcher.patterns`;
+            ``manifest``: that of a list of objects, see `objectstore_watcher.manifests`.
+        flag: the object that says that the others are complete, such as ``_SUCCESS``: looked for beside each path,
+            or where it is, if it is a whole path; empty: none.
         min_count: so many objects that match must be there.
+        expected_count: exactly so many must be there; 0: any number.
         absent: wait until the object is gone.
         min_size: bytes; a smaller object does not count.
         stable_for: seconds for which the watcher must have seen the object unchanged; 0: none.
@@ -129,7 +141,7 @@ class WatchSpec:
         version_id: the version that is waited for; empty: the latest.
     """
 
-    uri: str
+    uri: str | tuple[str, ...]
     poll_interval: float = field(
         default=DEFAULT_POLL_INTERVAL, metadata={"help": "seconds, or 500ms, 10s, 5m, between two looks"}
     )
@@ -155,12 +167,22 @@ class WatchSpec:
             "choices": POLICIES,
         },
     )
-
+    require: str = field(
+        default="all", metadata={"help": "all of several PATHs must be there, or any", "choices": REQUIRES}
+    )
     match: str = field(
         default="exact",
-        metadata={"help": "exact, or glob: PATH is a pattern with *, **, ?, [a-z] and \\", "choices": MATCHES},
+        metadata={
+            "help": "exact; glob: PATH is a pattern with *, **, ?, [a-z] and \\; manifest: PATH lists objects",
+            "choices": MATCHES,
+        },
+    )
+    flag: str = field(
+        default="",
+        metadata={"help": "an object, such as _SUCCESS, beside each PATH or elsewhere, without which nothing counts"},
     )
     min_count: int = field(default=1, metadata={"help": "so many objects that match must be there"})
+    expected_count: int = field(default=0, metadata={"help": "exactly so many objects that match must be there"})
     absent: bool = field(default=False, metadata={"help": "wait until the object is gone"})
     min_size: int = field(default=0, metadata={"help": "a smaller object does not count: bytes, or 10MiB, 1.5GB"})
     stable_for: float = field(
@@ -181,16 +203,17 @@ class WatchSpec:
         Raises:
             InvalidArgument: a field cannot be right; the message names its flag.
         """
-        location = uris.parse(self.uri)
+        object.__setattr__(self, "uri", _paths(self.uri))
+        locations = [paths.parse(path) for path in self.uris]
         self._normalize()
         for option in options():
             if isinstance(option.default, str):
                 _check_text(title(option.name), getattr(self, option.name), option.metadata.get("choices"))
         newer_than(self.newer_than, datetime.now(timezone.utc))
-        self._check_match(location)
+        self._check_match(locations)
         for name in ("etag", "version_id"):
-            if getattr(self, name) and isinstance(location, uris.FileLocation):
-                raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
+            if getattr(self, name):
+                self._check_identity(name, locations)
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -204,17 +227,37 @@ class WatchSpec:
                 cure="raise the timeout or lower the poll interval",
             )
         if self.endpoint:
-            uris.parse_endpoint(self.endpoint, title("endpoint"))
+            paths.parse_endpoint(self.endpoint, title("endpoint"))
 
-    def _check_match(self, location: uris.Location) -> None:
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The paths, each once."""
+        return (self.uri,) if isinstance(self.uri, str) else tuple(dict.fromkeys(self.uri))
+
+    @property
+    def name(self) -> str:
+        """The path, or of several the first and how many there are: for people."""
+        first, *others = self.uris
+        return f"{first} and {len(others)} more" if others else first
+
+    def _check_match(self, locations: Sequence[paths.Location]) -> None:
         if self.match == "glob":
-            Pattern(location.path if isinstance(location, uris.FileLocation) else location.key)
-            if self.version_id:
-                raise InvalidArgument(title("version_id"), "a pattern has no version", cure="leave it out")
-        elif self.min_count != 1:
-            raise InvalidArgument(
-                title("min_count"), "is of patterns", cure="add --match=glob (match=) or leave it out"
-            )
+            for location in locations:
+                Pattern(location.path if isinstance(location, paths.FileLocation) else location.key)
+        for name, none in (("min_count", 1), ("expected_count", 0)):
+            if self.match != "glob" and getattr(self, name) != none:
+                raise InvalidArgument(title(name), "is of patterns", cure="add --match=glob (match=) or leave it out")
+        if self.min_count != 1 and self.expected_count:
+            raise InvalidArgument(title("min_count"), "says the same as expected_count", cure="use one of them")
+        for name, value in (("flag", self.flag), ("match", self.match if self.match == "manifest" else "")):
+            if self.absent and value:
+                raise InvalidArgument(title("absent"), f"cannot be had with {name}", cure="leave one of them out")
+
+    def _check_identity(self, name: str, locations: Sequence[paths.Location]) -> None:
+        if any(isinstance(location, paths.FileLocation) for location in locations):
+            raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
+        if len(locations) > 1 or (name == "version_id" and self.match != "exact"):
+            raise InvalidArgument(title(name), "is of one object, and the path stands for several", cure="leave it out")
 
     def _normalize(self) -> None:
         """Bring what may be written in several ways into the one that travels."""
@@ -228,6 +271,7 @@ class WatchSpec:
             put("stable_for", seconds(self.stable_for, title("stable_for")))
         put("min_size", in_bytes(self.min_size, title("min_size")))
         put("min_count", count(self.min_count, title("min_count")))
+        put("expected_count", count(self.expected_count, title("expected_count"), least=0))
         put("absent", truth(self.absent, title("absent")))
         put("newer_than", _moment_text(self.newer_than))
 
@@ -235,7 +279,7 @@ class WatchSpec:
         """The command line that asks for this, defaults left out; the command line reads it back to an equal spec."""
         told = [(f.name, getattr(self, f.name)) for f in options() if getattr(self, f.name) != f.default]
         args = [flag(name) if value is True else f"{flag(name)}={_text(value)}" for name, value in told]
-        return [*args, "--", self.uri]
+        return [*args, "--", *([self.uri] if isinstance(self.uri, str) else self.uri)]
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> WatchSpec:
@@ -256,6 +300,17 @@ class WatchSpec:
             raise InvalidArgument(
                 "request", str(error), cure="write it with objectstore_watcher.waiting.ask"
             ) from error
+
+
+def _paths(given: object) -> str | tuple[str, ...]:
+    """A path, or a tuple of several, from whatever holds them; of one, the path alone."""
+    if isinstance(given, str):
+        return given
+    several = tuple(given) if isinstance(given, list | tuple) else ()
+    if not all(isinstance(path, str) for path in several) or not 0 < len(several) <= MOST_PATHS:
+        found = f"{len(several)} paths" if isinstance(given, list | tuple) else f"a {type(given).__name__}"
+        raise InvalidArgument("path", f"is {found}", cure=f"give a path, or a list of 1 to {MOST_PATHS} of them")
+    return several[0] if len(several) == 1 else several
 
 
 def _check_text(name: str, value: object, choices: tuple[str, ...] | None) -> None:
@@ -311,11 +366,12 @@ def truth(value: object, name: str) -> bool:
     return found
 
 
-def count(value: object, name: str) -> int:
-    """A number of objects: an int or digits, from 1; raises InvalidArgument where it is none."""
+def count(value: object, name: str, least: int = 1) -> int:
+    """A number of objects: an int or digits; raises InvalidArgument where it is none."""
     text = str(value)
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= MOST_MATCHES:
-        raise InvalidArgument(name, f"{value!r} is no number of objects", cure=f"use 1 to {MOST_MATCHES}")
+    is_number = text.isascii() and text.isdigit() and not isinstance(value, bool)
+    if not is_number or not least <= int(text[:9]) <= MOST_MATCHES:
+        raise InvalidArgument(name, f"{value!r} is no number of objects", cure=f"use {least} to {MOST_MATCHES}")
     return int(text)
 
 
@@ -405,18 +461,37 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
-    """The file ``ready``: the object that was found, and how.
+class Matched:
+    """An object that was found.
 
     Attributes:
-        uri: the path, as it was asked.
-        count: objects that count; 0 where their absence does. The others of this file are of the first, by key.
-        bucket: bucket; empty for files.
-        key: key; the absolute path for files.
+        uri: its path: as it was asked, or that of the object which a pattern or a manifest stands for.
         size: bytes.
         etag: ETag without quotes; empty for files.
-        version_id: version of the object in a versioned bucket, else empty.
+        version_id: version of the object in a versioned bucket, else empty; a listing does not tell it.
         last_modified: when the object was written, by the server's clock, ISO 8601 in UTC.
+    """
+
+    uri: str
+    size: int = 0
+    etag: str = ""
+    version_id: str = ""
+    last_modified: str = ""
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Matched:
+        """The object of a JSON object."""
+        return cls(**_known(cls, values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The file ``ready``: the objects that were found, and how.
+
+    Attributes:
+        uri: the path, as it was asked; of several, the first and how many there were.
+        objects: those that count, path by path as they were asked for, and in the order of their keys; none where
+            their absence was waited for.
         detected_at: when the watcher saw it, ISO 8601 in UTC.
         detected_by: ``poll``.
         polls: looks that were needed.
@@ -427,28 +502,19 @@ class Ready:
     NAME = "ready"
 
     uri: str
-    count: int = 1
-    bucket: str = ""
-    key: str = ""
-    size: int = 0
-    etag: str = ""
-    version_id: str = ""
-    last_modified: str = ""
+    objects: tuple[Matched, ...] = ()
     detected_at: str = ""
     detected_by: str = "poll"
     polls: int = 0
     requests: int = 0
     waited: float = 0.0
 
-    @property
-    def found(self) -> str:
-        """The path of the object."""
-        return f"s3://{self.bucket}/{self.key}" if self.bucket else self.key
-
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Ready:
         """The marker of a JSON object."""
-        return cls(**_known(cls, values))
+        known = _known(cls, values)
+        known["objects"] = tuple(Matched.from_mapping(each) for each in known.get("objects", ()))
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -519,16 +585,28 @@ def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
+def encoded(content: File) -> bytes:
+    """What a file of the contract holds.
+
+    Raises:
+        TooManyObjects: it would be longer than `MAX_FILE_BYTES`.
+    """
+    data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
+    if len(data) > MAX_FILE_BYTES:
+        subject = content.spec.name if isinstance(content, Request) else content.uri
+        raise TooManyObjects(subject, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
+    return data
+
+
 def write(directory: Path, content: File) -> None:
     """Publish a file of the contract: whole or not at all, and never over another.
 
     Raises:
         FileExistsError: it is there already; for ``ready`` and ``failed``: one of them is.
         MarkerError: the directory is missing, read-only or full; nothing is left behind.
+        TooManyObjects: as `encoded`.
     """
-    data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
-    if len(data) > MAX_FILE_BYTES:
-        raise MarkerError(str(directory), f"{content.NAME!r} would be too long to be read: {len(data)} bytes")
+    data = encoded(content)
     markers.publish(directory, content.NAME, data, () if isinstance(content, Request) else (Ready.NAME, Failed.NAME))
 
 

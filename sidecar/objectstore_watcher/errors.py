@@ -189,6 +189,20 @@ _ROWS = (
         "grant this user search permission on the directories of the path",
     ),
     Kind(
+        "manifest_invalid",
+        Action.FAIL,
+        False,
+        "the manifest does not list objects in a way that is known",
+        'let it hold one path in each line, or JSON such as {"entries": [{"url": "s3://bucket/key"}]}',
+    ),
+    Kind(
+        "too_many_objects",
+        Action.FAIL,
+        False,
+        "there are more objects than a wait can have",
+        "wait for fewer objects at a time, or with a narrower pattern",
+    ),
+    Kind(
         "invalid_argument",
         Action.FAIL,
         False,
@@ -289,9 +303,15 @@ class MarkerError(WaitError):
     KIND = "marker_unwritable"
 
 
+class TooManyObjects(WaitError):
+    """So many objects, or such long keys, that they do not fit into a file of the contract."""
+
+    KIND = "too_many_objects"
+
+
 def rebuild(kind: str, subject: str, detail: str, cure: str) -> WaitError:
     """The error that a marker tells of; a kind that this version does not know becomes ``internal``."""
-    classes = (InvalidArgument, DeadlineExceeded, WatcherDied, MarkerError)
+    classes = (InvalidArgument, DeadlineExceeded, WatcherDied, MarkerError, TooManyObjects)
     cls = next((c for c in classes if kind == c.KIND), StoreError)
     return cls(subject, detail, cure=cure, kind=kind if kind in KINDS else "internal")
 

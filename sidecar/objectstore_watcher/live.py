@@ -46,7 +46,7 @@ class LiveLine:
         """Remember what the line shows."""
         match event:
             case Started(request):
-                self._uri, self._timeout = one_line(request.spec.uri, 200), request.spec.timeout
+                self._uri, self._timeout = one_line(request.spec.name, 200), request.spec.timeout
                 self._began = request.requested_monotonic
             case Polled(error, unmet):
                 self._polls, self._error = self._polls + 1, error.detail if error else ""

@@ -69,9 +69,13 @@ def log(level: int, message: str, *, exc_info: bool = False, **fields: object) -
     LOGGER.log(level, message, exc_info=exc_info, extra={"fields": fields})
 
 
-def _told(ready: Ready) -> str:
-    others = f" and {ready.count - 1} more" if ready.count > 1 else ""
-    return f"{ready.size} bytes{others}" if ready.count else "gone"
+def told(ready: Ready) -> str:
+    """What was found, in words."""
+    if len(ready.objects) == 1:
+        (found,) = ready.objects
+        return f"ready: {found.uri} ({found.size} bytes)"
+    size = sum(each.size for each in ready.objects)
+    return f"ready: {ready.uri} ({f'{len(ready.objects)} objects, {size} bytes' if ready.objects else 'gone'})"
 
 
 class EventLog:
@@ -88,8 +92,8 @@ class EventLog:
                 spec = request.spec
                 log(
                     logging.INFO,
-                    f"waiting for {spec.uri}",
-                    uri=spec.uri,
+                    f"waiting for {spec.name}",
+                    uri=spec.name,
                     poll_interval=spec.poll_interval,
                     timeout=spec.timeout,
                 )
@@ -101,10 +105,10 @@ class EventLog:
             case Succeeded(ready):
                 log(
                     logging.INFO,
-                    f"ready: {ready.found or ready.uri} ({_told(ready)}) after {ready.waited:.1f} s",
+                    f"{told(ready)} after {ready.waited:.1f} s",
                     uri=ready.uri,
-                    size=ready.size,
-                    etag=ready.etag,
+                    objects=len(ready.objects),
+                    size=sum(each.size for each in ready.objects),
                     polls=ready.polls,
                     waited=ready.waited,
                 )

@@ -54,7 +54,7 @@ class Sidecar:
         """
         contract.beat(self._directory)
         self.answer = contract.terminal(self._directory)
-        if self._spec and (other := self._asked_before()) not in ("", self._spec.uri):
+        if self._spec and (other := self._asked_before()) not in ("", self._spec.name):
             raise InvalidArgument(
                 f"--dir {str(self._directory)!r}",
                 f"holds the request or the answer for {other!r}",
@@ -64,7 +64,7 @@ class Sidecar:
     def refuse(self, error: WaitError) -> None:
         """Tell main why there will be no wait, where that can be told."""
         with suppress(FileExistsError, MarkerError):
-            contract.write(self._directory, Failed.of(self._spec.uri if self._spec else "", error))
+            contract.write(self._directory, Failed.of(self._spec.name if self._spec else "", error))
 
     def _asked_before(self) -> str:
         """The path that an answer or a request in the directory is for; empty where there is none."""
@@ -72,7 +72,7 @@ class Sidecar:
             return self.answer.uri
         with suppress(WaitError):  # the answer will tell of it
             if request := contract.read(self._directory, Request):
-                return request.spec.uri
+                return request.spec.name
         return ""
 
     def work(self) -> None:
@@ -104,7 +104,7 @@ class Sidecar:
     @property
     def _uri(self) -> str:
         spec = self.request.spec if self.request else self._spec
-        return spec.uri if spec else ""
+        return spec.name if spec else ""
 
     def _wait_for_request(self) -> Request:
         if self._spec:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
 
-from objectstore_watcher.conditions import Conditions, Verdict
-from objectstore_watcher.contract import Ready, Request, WatchSpec, iso, now_iso
+from objectstore_watcher.contract import Matched, Ready, Request, WatchSpec, encoded, iso, now_iso
 from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError
 from objectstore_watcher.stores import Found, OnRequest, Store, open_store
+from objectstore_watcher.targets import Target
+from objectstore_watcher.wanted import Verdict, Wanted
 
 BACKOFF_FIRST = 1.0
 """Seconds that the first pause after an error takes at most: most faults of a busy store pass within a second."""
@@ -122,16 +123,18 @@ def watch(
         DeadlineExceeded: it did not appear in time. A last look is taken at the deadline.
         StoreError: waiting cannot help; or the look at the deadline failed.
         InvalidArgument: the endpoint, region or CA file cannot be used.
+        TooManyObjects: more are there than a wait can have.
         Stopped: told to stop.
     """
-    wait = _Wait(request, stop, observe, clock, uniform)
     observe(Started(request))
     try:
-        found = wait.until_found(opened_by(request.spec, wait.requested))
+        wait = _Wait(request, stop, observe, clock, uniform)
+        wait.until_found(opened_by(request.spec, wait.requested))
+        event = wait.success()
+        encoded(event.ready)  # what cannot be told has not been found
     except WaitError as error:
         observe(GaveUp(error))
         raise
-    event = wait.success(found)
     observe(event)
     return event.ready
 
@@ -152,7 +155,7 @@ class _Wait:
         self._observe = observe
         self._clock = clock
         self._uniform = uniform
-        self._conditions = Conditions(request, clock)
+        self._wanted = Wanted(request, clock)
         self._unmet = ""
         self._polls = self._requests = self._errors_in_row = 0
 
@@ -160,8 +163,8 @@ class _Wait:
         self._requests += 1
         self._observe(Requested(operation, outcome))
 
-    def until_found(self, store: Store) -> Sequence[Found]:
-        """The objects that count; none where their absence does."""
+    def until_found(self, store: Store) -> None:
+        """Return once the objects are there, or gone where their absence counts."""
         while True:
             started, error = self._clock(), None
             try:
@@ -172,7 +175,7 @@ class _Wait:
                 error = failure
             else:
                 if verdict.counts:
-                    return verdict.objects
+                    return
             self._pause(started, error)
 
     def _action(self, error: WaitError) -> Action:
@@ -182,11 +185,10 @@ class _Wait:
     def _look(self, store: Store) -> Verdict:
         self._polls += 1
         try:
-            found = store.look(self._request.deadline - self._clock())
+            verdict = self._wanted.look(store, lambda: self._request.deadline - self._clock())
         except StoreError as error:
             self._observe(Polled(error))
             raise
-        verdict = self._conditions.judge(found)
         self._unmet = verdict.unmet
         self._observe(Polled(unmet=verdict.unmet))
         return verdict
@@ -210,37 +212,43 @@ class _Wait:
         interval = self._request.spec.poll_interval
         # Sensors that were started together must not poll in step.
         pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)
-        return min(pause, max(0.0, self._conditions.stable_in()))
+        return min(pause, max(0.0, self._wanted.stable_in()))
 
     def _too_late(self, error: StoreError | None) -> WaitError:
         spec = self._request.spec
         after = f"within {spec.timeout:g} s in {self._polls} looks"
-        what = "the object did not appear" if spec.match == "exact" else "no object that matches appeared"
+        what = "no object that matches appeared" if spec.match == "glob" else "the object did not appear"
         if error is not None:
             told = f"{what} {after}, the last of which failed: {error.detail}"
-            return DeadlineExceeded(spec.uri, told, cure=error.cure)
+            return DeadlineExceeded(spec.name, told, cure=error.cure)
         if not self._unmet:
-            return DeadlineExceeded(spec.uri, f"{what} {after}")
+            return DeadlineExceeded(spec.name, f"{what} {after}")
         return DeadlineExceeded(
-            spec.uri,
+            spec.name,
             f"what is there did not become what is waited for {after}: {self._unmet}",
             cure="check its producer and the conditions of the wait, or raise the timeout",
         )
 
-    def success(self, objects: Sequence[Found]) -> Succeeded:
-        found = objects[0] if objects else Found(bucket="", key="", size=0)
+    def success(self) -> Succeeded:
+        objects = self._wanted.objects
         ready = Ready(
-            uri=self._request.spec.uri,
-            count=len(objects),
-            bucket=found.bucket,
-            key=found.key,
-            size=found.size,
-            etag=found.etag,
-            version_id=found.version_id,
-            last_modified=iso(datetime.fromtimestamp(found.last_modified, timezone.utc)) if found.last_modified else "",
+            uri=self._request.spec.name,
+            objects=tuple(_matched(target, found) for target, found in objects),
             detected_at=now_iso(),
             polls=self._polls,
             requests=self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),
         )
-        return Succeeded(ready, time.time() - found.last_modified if found.last_modified else None)
+        written = max((found.last_modified for _, found in objects), default=0.0)  # the last to come ended the wait
+        return Succeeded(ready, time.time() - written if written else None)
+
+
+def _matched(target: Target, found: Found) -> Matched:
+    written = datetime.fromtimestamp(found.last_modified, timezone.utc) if found.last_modified else None
+    return Matched(
+        uri=target.uri_of(found.key),
+        size=found.size,
+        etag=found.etag,
+        version_id=found.version_id,
+        last_modified=iso(written) if written else "",
+    )

@@ -3,12 +3,13 @@
 from objectstore_sensor import _decorated  # noqa: F401  # tells flytekit of ObjectStoreWait
 from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._metadata import metadata
-from objectstore_sensor._sensor import WaitForObjectStoreFile
+from objectstore_sensor._sensor import WaitForObjectStoreFile, WaitForObjectStoreFiles
 from objectstore_sensor.errors import (
     DeadlineExceeded,
     InvalidArgument,
     MarkerError,
     StoreError,
+    TooManyObjects,
     WaitError,
     WatcherDied,
 )
@@ -19,8 +20,10 @@ __all__ = [
     "MarkerError",
     "ObjectStoreWait",
     "StoreError",
+    "TooManyObjects",
     "WaitError",
     "WaitForObjectStoreFile",
+    "WaitForObjectStoreFiles",
     "WatcherDied",
     "metadata",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ class ObjectStoreWait:
     """Configuration of a task that waits for an object before its function runs: ``@task(task_config=...)``.
 
     Attributes:
-        input: name of the function's input that holds the path, a ``str`` or a ``FlyteFile``.
+        input: name of the function's input that holds the path, a ``str`` or a ``FlyteFile``, or a list of them.
 
     The others are arguments of `WaitForObjectStoreFile` of the same names.
 
@@ -43,8 +44,11 @@ class ObjectStoreWait:
     ca_file: str = ""
     on_missing_bucket: str = "fail"
     on_forbidden: str = "fail"
+    require: str = "all"
     match: str = "exact"
+    flag: str = ""
     min_count: int = 1
+    expected_count: int = 0
     absent: bool = False
     min_size: Size = 0
     stable_for: Duration = 0.0
@@ -64,7 +68,7 @@ class ObjectStoreWait:
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         self.spec(TaskMetadata())
 
-    def spec(self, metadata: TaskMetadata, path: str = _PLACEHOLDER) -> WatchSpec:
+    def spec(self, metadata: TaskMetadata, path: str | Sequence[str] = _PLACEHOLDER) -> WatchSpec:
         """What the watcher is told, in a task with that metadata.
 
         Raises:
@@ -75,7 +79,7 @@ class ObjectStoreWait:
         told["timeout"] = limit
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
-        return WatchSpec(uri=path, **told)
+        return WatchSpec(uri=path if isinstance(path, str) else tuple(path), **told)
 
     def pod_options(self) -> dict[str, Any]:
         """What the pod is built with."""

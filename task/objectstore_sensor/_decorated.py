@@ -58,9 +58,11 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
                 f"has no input {name!r} to take the path from, but: {', '.join(inputs) or 'none'}",
                 cure='name it: ObjectStoreWait(input="...")',
             )
-        if _plain(inputs[name]) not in (str, FlyteFile):
+        if _plain(inputs[name]) not in (str, FlyteFile, list[str], list[FlyteFile]):
             raise InvalidArgument(
-                f"task {self.name}", f"its input {name!r} is no path", cure="let it be a str or a FlyteFile"
+                f"task {self.name}",
+                f"its input {name!r} is no path",
+                cure="let it be a str or a FlyteFile, or a list of them",
             )
 
     def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  # a coroutine where the function is one
@@ -70,13 +72,16 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401
         """Wait for the object, then run the function."""
-        wait_for(self._spec_for(_path(kwargs[self._wait.input])))
+        given = kwargs[self._wait.input]
+        wait_for(self._spec_for([_path(each) for each in given] if isinstance(given, list) else _path(given)))
         kind = AsyncPythonFunctionTask if self._is_async else PythonFunctionTask
         return kind.execute(self, **kwargs)
 
 
 def _plain(annotation: Any) -> Any:  # noqa: ANN401  # any type
     """Without what `typing.Annotated` adds."""
+    if get_origin(annotation) is list:
+        return list[tuple(map(_plain, get_args(annotation)))]  # type: ignore[misc] # of a type that is known at runtime
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 

@@ -42,7 +42,7 @@ WATCHER_USER = 65532
 GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM; this bounds what a stuck node costs."""
 
-MARKERS_SIZE = "1Mi"
+MARKERS_SIZE = "16Mi"
 """The four files take at most some 25 KiB."""
 
 RESOURCES = V1ResourceRequirements(

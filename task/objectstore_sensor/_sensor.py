@@ -1,4 +1,4 @@
-"""``WaitForObjectStoreFile``: the task."""
+"""``WaitForObjectStoreFile``: the task, and ``WaitForObjectStoreFiles``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from flytekit import ImageSpec, PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
@@ -48,8 +48,12 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         on_missing_bucket: ``fail``, or ``wait`` until somebody makes the bucket.
         on_forbidden: ``fail``, or ``wait`` on where the server refuses access: without s3:ListBucket, S3 answers 403
             for an absent object, and the object is found once it is there.
-        match: ``exact``, or ``glob``: the path is a pattern, and the task returns the first object that matches.
+        require: ``all`` of several paths must be there, or ``any``: for `WaitForObjectStoreFiles`.
+        match: ``exact``; ``glob``: the path is a pattern, and the task returns the first object that matches;
+            ``manifest``: the path is that of a list of objects, which must be there, too.
+        flag: an object such as ``_SUCCESS``, beside the path or, as a whole path, elsewhere: nothing counts without it.
         min_count: so many objects that match must be there.
+        expected_count: exactly so many objects that match must be there.
         absent: wait until the object is gone.
         min_size: a smaller object does not count: bytes, or text such as ``10MiB``, ``1.5GB``.
         stable_for: count the object once the watcher has seen it unchanged (ETag, size, last modification) for this
@@ -75,6 +79,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
     Running it raises `DeadlineExceeded`, `StoreError`, `WatcherDied`, `MarkerError` or `InvalidArgument`.
     """
 
+    _VALUES: ClassVar = kwtypes(path=str)
+
     def __init__(
         self,
         name: str | None = None,
@@ -89,8 +95,11 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         ca_file: str = "",
         on_missing_bucket: str = "fail",
         on_forbidden: str = "fail",
+        require: str = "all",
         match: str = "exact",
+        flag: str = "",
         min_count: int = 1,
+        expected_count: int = 0,
         absent: bool = False,
         min_size: Size = 0,
         stable_for: Duration = 0.0,
@@ -106,6 +115,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
     ) -> None:
         _refuse_workflow_body()
         _arguments.check_options(options, WaitForObjectStoreFile)
+        self._check_number(require)
         self._given_name = name
         super().__init__(
             wait=ObjectStoreWait(
@@ -118,8 +128,11 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 ca_file=ca_file,
                 on_missing_bucket=on_missing_bucket,
                 on_forbidden=on_forbidden,
+                require=require,
                 match=match,
+                flag=flag,
                 min_count=min_count,
+                expected_count=expected_count,
                 absent=absent,
                 min_size=min_size,
                 stable_for=stable_for,
@@ -133,7 +146,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             ),
             name=name or type(self).__name__,
             task_config=None,
-            interface=Interface(inputs=kwtypes(path=str), outputs=kwtypes(path=str)),
+            interface=Interface(inputs=self._VALUES, outputs=self._VALUES),
             metadata=_metadata.own_copy(metadata),
             pod_template=pod_template,
             **options,
@@ -149,12 +162,16 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             return ".".join(filter(None, [self.instantiated_in, variable]))
         return _location(self) or str(super().name)
 
-    def execute(self, **kwargs: Any) -> str:  # noqa: ANN401  # flytekit's signature
+    def _check_number(self, require: str) -> None:
+        if require != "all":
+            raise InvalidArgument("require", "is of several paths", cure="use WaitForObjectStoreFiles")
+
+    def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it; for a pattern, the first object that matches."""
         path: str = kwargs["path"]
         spec = self._spec_for(path)
         ready = wait_for(spec)
-        return found_for(spec, ready) if spec.match == "glob" and not spec.absent else path
+        return found_for(spec, ready)[0] if spec.match == "glob" else path
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it.
@@ -176,6 +193,24 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                     raise InvalidArgument(
                         f"sensor {self.name!r}", f"{where} has the same name", cure="give each sensor a name of its own"
                     )
+
+
+class WaitForObjectStoreFiles(WaitForObjectStoreFile):
+    """The same for a list: waits until all of ``paths`` are there, or any, and returns those that are.
+
+    All that have to be there are returned as they were asked for; with ``match="glob"`` or ``"manifest"``, the objects
+    that they stand for. Its arguments are those of `WaitForObjectStoreFile`.
+    """
+
+    _VALUES: ClassVar = kwtypes(paths=list[str])
+
+    def _check_number(self, require: str) -> None:
+        """Any number is right."""
+
+    def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
+        """Wait for ``paths`` and return those that are there, or the objects that they stand for."""
+        spec = self._spec_for(kwargs["paths"])
+        return found_for(spec, wait_for(spec))
 
 
 def _location(task: PythonTask) -> str | None:

@@ -7,14 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from flytekit import FlyteContextManager
 from objectstore_watcher import contract, uri, waiting
 from objectstore_watcher.contract import Ready, Request, WatchSpec
-from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.targets import Target, targets
 
 from objectstore_sensor.errors import InvalidArgument, MarkerError, WaitError, as_flyte
 
@@ -31,21 +31,35 @@ def wait_for(spec: WatchSpec) -> Ready:
         raise as_flyte(error) from None
 
 
-def found_for(spec: WatchSpec, ready: Ready) -> str:
-    """The path of the object that was found for a pattern.
+def found_for(spec: WatchSpec, ready: Ready) -> list[str]:
+    """The paths that were found: those that were asked for, or what they stand for as patterns or manifests.
 
     Raises:
-        MarkerError: it does not match: somebody else than the watcher wrote the marker.
+        MarkerError: one of them was not asked for: somebody else than the watcher wrote the marker.
     """
-    asked = uri.parse(spec.uri)
-    bucket, pattern = ("", asked.path) if isinstance(asked, uri.FileLocation) else (asked.bucket, asked.key)
-    if ready.bucket != bucket or not Pattern(pattern if bucket else os.path.abspath(pattern)).matches(ready.key):
+    if spec.absent or (spec.match == "exact" and spec.require == "all"):
+        return [spec.uri] if isinstance(spec.uri, str) else list(spec.uri)
+    found = [each.uri for each in ready.objects]
+    wanted = targets(spec)
+    other = [each for each in found if not any(_stands_for(target, each, spec.match) for target in wanted)]
+    if other or not found:
+        told = repr(other[0]) if other else "no object"
         raise as_flyte(
-            MarkerError(
-                f"path {spec.uri!r}", f"the marker tells of {ready.found!r}", cure="find out who else writes there"
-            )
+            MarkerError(f"path {spec.name!r}", f"the marker tells of {told}", cure="find out who else writes there")
         )
-    return ready.found
+    return found
+
+
+def _stands_for(target: Target, path: str, match: str) -> bool:
+    """Whether ``target`` may stand for the object ``path``; what a manifest lists is not known here, but its store."""
+    if match == "manifest":
+        with suppress(InvalidArgument):
+            return type(uri.parse(path)) is type(target.location)
+        return False
+    if target.pattern is None:
+        return path == target.uri
+    begin = target.uri_of("")
+    return path.startswith(begin) and target.pattern.matches(path[len(begin) :])
 
 
 def _is_local() -> bool:
@@ -82,10 +96,11 @@ def _watch_here(spec: WatchSpec) -> Ready:
 
 def _wait_for_watcher(spec: WatchSpec) -> Ready:
     """Ask the watcher beside this container, and wait for its answer."""
-    if isinstance(uri.parse(spec.uri), uri.FileLocation):
-        raise InvalidArgument(
-            f"path {spec.uri!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
-        )
+    for path in spec.uris:
+        if isinstance(uri.parse(path), uri.FileLocation):
+            raise InvalidArgument(
+                f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
+            )
     directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     with _ending_on_sigterm():
         request = waiting.ask(directory, spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from flytekit import PodTemplate, TaskMetadata
@@ -48,7 +49,7 @@ class WatchedTask(PythonAutoContainerTask[Any]):
 
         return _pod.with_watcher(own, **self._wait.pod_options())
 
-    def _spec_for(self, path: str) -> WatchSpec:
+    def _spec_for(self, path: str | Sequence[str]) -> WatchSpec:
         return self._wait.spec(self.metadata, path)
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:

@@ -10,11 +10,21 @@ from objectstore_watcher.errors import (
     InvalidArgument,
     MarkerError,
     StoreError,
+    TooManyObjects,
     WaitError,
     WatcherDied,
 )
 
-__all__ = ["DeadlineExceeded", "InvalidArgument", "MarkerError", "StoreError", "WaitError", "WatcherDied", "as_flyte"]
+__all__ = [
+    "DeadlineExceeded",
+    "InvalidArgument",
+    "MarkerError",
+    "StoreError",
+    "TooManyObjects",
+    "WaitError",
+    "WatcherDied",
+    "as_flyte",
+]
 
 
 def as_flyte(error: WaitError) -> WaitError:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from objectstore_watcher import waiting
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.stores import open_store
 
 from tests.bench.instruments import MIB, RecordingProxy
 from tests.bench.watchers import ServedWatcher, await_ready, await_requests, foreign, loaded_with_contract, polling
 from tests.servers import MinioServer, eventually
+from tests.sidecar.tools import Opened
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_contract_imports_the_standard_library_only() -> None:
 
 
 def test_a_look_leaves_no_garbage_for_the_collector(bucket: str, flyte_env: dict[str, str]) -> None:
-    store = open_store(WatchSpec(uri=f"s3://{bucket}/key"), lambda operation, outcome: None)
+    store = Opened(WatchSpec(uri=f"s3://{bucket}/key"))
     store.look()
     gc.collect()
     gc.disable()

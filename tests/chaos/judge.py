@@ -85,10 +85,16 @@ def _main_gets_what_the_marker_says(record: Record) -> Iterator[str]:
 
 def _ready_tells_of_the_object(record: Record) -> Iterator[str]:
     for values in (_values(s) for s in record.answers if s.name == "ready"):
-        if (values.get("uri"), values.get("etag"), values.get("size")) != (record.uri, ETAG, len(DATA)):
+        if values.get("uri") != record.uri or [*_objects(values)] != [(record.uri, ETAG, len(DATA))]:
             yield f"ready tells of another object: {values}"
         if not any(exchange.status == HTTPStatus.OK for exchange in record.exchanges):
             yield "ready, and no server has said so"
+
+
+def _objects(values: dict[str, object]) -> Iterator[tuple[object, ...]]:
+    told = values.get("objects")
+    for each in told if isinstance(told, list) else []:
+        yield tuple(each.get(name) for name in ("uri", "etag", "size")) if isinstance(each, dict) else ()
 
 
 def _kind(answer: Sighting) -> str:

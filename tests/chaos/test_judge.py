@@ -17,7 +17,8 @@ from tests.chaos.record import DATA, ETAG, Beat, Exchange, Life, Record, Sightin
 
 URI = "s3://bucket/key-1"
 ASKED, DEADLINE, STORED, ANSWERED = 100.0, 105.0, 102.0, 102.3
-READY = json.dumps({"version": 1, "uri": URI, "etag": ETAG, "size": len(DATA)}).encode()
+OBJECT = {"uri": URI, "etag": ETAG, "size": len(DATA)}
+READY = json.dumps({"version": 1, "uri": URI, "objects": [OBJECT]}).encode()
 
 
 def failed(kind: str) -> bytes:

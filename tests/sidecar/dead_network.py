@@ -16,7 +16,8 @@ from pathlib import Path
 
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.stores import Store, open_store
+
+from tests.sidecar.tools import Opened
 
 LOOKS = 4
 
@@ -49,11 +50,11 @@ def main(directory: Path) -> None:
 def looks(endpoint: str, threads: list[int]) -> list[tuple[str, float]]:
     """Kind and seconds of each look."""
     spec = WatchSpec(uri="s3://bucket/key", endpoint=endpoint, request_timeout=REQUEST_TIMEOUT)
-    store = open_store(spec, lambda operation, outcome: None, ("key", "secret"))
+    store = Opened(spec, ("key", "secret"))
     return [look(store, threads) for _ in range(LOOKS)]
 
 
-def look(store: Store, threads: list[int]) -> tuple[str, float]:
+def look(store: Opened, threads: list[int]) -> tuple[str, float]:
     """Kind and seconds of one look."""
     began, kind = time.monotonic(), "found"
     try:

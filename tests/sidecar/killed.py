@@ -17,13 +17,13 @@ from pathlib import Path
 from types import FrameType
 
 from objectstore_watcher import contract, markers
-from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
+from objectstore_watcher.contract import Failed, Matched, Ready, Request, WatchSpec
 from objectstore_watcher.errors import WaitError
 
 URI = "s3://bucket/" + "k" * 1000
 
 CONTENTS: dict[str, Ready | Failed | Request] = {
-    "ready": Ready(uri=URI, key="k" * 1000, size=4, etag="e"),
+    "ready": Ready(uri=URI, objects=(Matched(uri=URI, size=4, etag="e"),)),
     "failed": Failed.of(URI, WaitError(URI, "what was seen")),
     "request": Request(spec=WatchSpec(uri=URI)),
 }

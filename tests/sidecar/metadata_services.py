@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.stores import open_store
 
 from tests.fake_s3 import Answer, FakeS3, found
 from tests.sidecar.tls import Certificates
+from tests.sidecar.tools import Opened
 
 STS = "sts.eu-west-1.amazonaws.com"
 
@@ -73,7 +73,7 @@ def main(service: str, directory: Path) -> None:
         subprocess.run(command.split(), check=True)
     with FakeS3(found()) as s3, {"irsa": irsa, "ecs": ecs, "ec2": ec2}[service](directory) as identity:
         spec = WatchSpec(uri="s3://bucket/key", endpoint=s3.endpoint)
-        open_store(spec, lambda operation, outcome: None).look()
+        Opened(spec).look()
     [request] = s3.requests
     told = [f"{request.method} {request.target.partition('?')[0]}" for request in identity.requests]
     print(json.dumps([request.access_key, request.headers["x-amz-security-token"], told]))

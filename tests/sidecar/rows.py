@@ -23,13 +23,17 @@ SERVERS = (FAKE, MINIO, MOTO, MACHINE)
 
 _SERVERLESS = {"not_a_file", "unreadable", "deadline_exceeded", "watcher_died", "marker_unwritable", "internal"}
 
+_FOR_ALL_SERVERS = {"too_many_objects": "what is judged is not the answer, but its size on this machine"}
+
 CANNOT = {
     MINIO: {
         **dict.fromkeys(_SERVERLESS, "no server takes part"),
+        **_FOR_ALL_SERVERS,
         "redirect": "it names its region in every answer",
     },
     MOTO: {
         **dict.fromkeys(_SERVERLESS, "no server takes part"),
+        **_FOR_ALL_SERVERS,
         "redirect": "it serves all regions",
         "other_region": "it serves all regions",
         "credentials_expired": "its session tokens never expire",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 import time
 import weakref
@@ -12,8 +13,10 @@ from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import Found, open_store
 from objectstore_watcher.stores.bounded import SHORTEST_LOOK, BoundedStore
+from objectstore_watcher.targets import Target, exact, targets
 
 FOUND = Found(bucket="bucket", key="key", size=1)
+TARGETS = [exact("s3://bucket/key")]
 
 
 class Resolver:
@@ -27,13 +30,17 @@ class Resolver:
         self.limits: list[float] = []
         self.answers = 0
 
-    def look(self, within: float) -> Sequence[Found]:
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         self.looks += 1
         self.at_once += 1
         self.limits.append(within)
         self.go.wait()
         self.at_once -= 1
         return [FOUND]
+
+    def read(self, within: float, target: Target) -> bytes | None:
+        self.look(within, [target])
+        return b"content"
 
     def give_up(self, after: float) -> StoreError:
         self.given_up.append(after)
@@ -45,10 +52,10 @@ def test_a_look_that_cannot_be_broken_off_ends_in_time_and_no_other_begins_meanw
     store = BoundedStore(resolver, longest=0.05)
     for _ in range(5):
         with pytest.raises(StoreError, match=r"timed out after 0.05 s"):
-            store.look()
+            store.look(math.inf, TARGETS)
     assert (resolver.looks, resolver.at_once, resolver.given_up) == (1, 1, [0.05] * 5)
     resolver.go.set()
-    assert store.look() == [FOUND]
+    assert store.look(math.inf, TARGETS) == [FOUND]
     assert resolver.looks == 2, "what a look left behind found is old"
 
 
@@ -56,7 +63,7 @@ def test_a_look_that_cannot_be_broken_off_ends_in_time_and_no_other_begins_meanw
 def test_a_look_has_the_time_that_is_left_but_for_the_last_ones_second(within: float, limit: float) -> None:
     resolver = Resolver()
     resolver.go.set()
-    BoundedStore(resolver, longest=10.0).look(within)
+    BoundedStore(resolver, longest=10.0).look(within, TARGETS)
     assert resolver.limits[0] == pytest.approx(limit, abs=0.5)
     assert resolver.limits[0] <= limit
 
@@ -66,7 +73,7 @@ def test_what_the_store_raises_is_raised_and_nothing_of_it_stays() -> None:
     errors: list[weakref.ref[StoreError]] = []
 
     class Failing(Resolver):
-        def look(self, within: float) -> Sequence[Found]:
+        def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
             error = StoreError("s3://bucket/key", kind="throttled")
             errors.append(weakref.ref(error))
             try:
@@ -79,7 +86,7 @@ def test_what_the_store_raises_is_raised_and_nothing_of_it_stays() -> None:
     try:
         for _ in range(3):
             with pytest.raises(StoreError):
-                store.look()
+                store.look(math.inf, TARGETS)
         time.sleep(0.1)  # the threads end
         assert [error() for error in errors[:-1]] == [None, None]
     finally:
@@ -88,9 +95,10 @@ def test_what_the_store_raises_is_raised_and_nothing_of_it_stays() -> None:
 
 def test_files_are_looked_for_in_the_same_way(tmp_path: Path) -> None:
     """A network file system without its server answers as little as a black hole."""
-    store = open_store(WatchSpec(uri=str(tmp_path / "file")), lambda operation, outcome: None)
+    spec = WatchSpec(uri=str(tmp_path / "file"))
+    store = open_store(spec, lambda operation, outcome: None)
     assert isinstance(store, BoundedStore)
-    assert list(store.look()) == []
+    assert list(store.look(math.inf, targets(spec))) == []
     told = str(store._store.give_up(10))
     assert f"{tmp_path}/file: timed out: the file system does not answer within 10 s; check the mount" in told
 
@@ -99,7 +107,7 @@ def test_a_look_of_many_answers_goes_on_while_they_come_and_no_longer() -> None:
     """As a listing of many pages does."""
 
     class Listing(Resolver):
-        def look(self, within: float) -> Sequence[Found]:
+        def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
             for _ in range(5):
                 time.sleep(0.1)
                 self.answers += 1
@@ -109,21 +117,21 @@ def test_a_look_of_many_answers_goes_on_while_they_come_and_no_longer() -> None:
 
     listing = Listing()
     listing.go.set()
-    assert BoundedStore(listing, longest=0.3).look() == [FOUND]
+    assert BoundedStore(listing, longest=0.3).look(math.inf, TARGETS) == [FOUND]
     listing.go.clear()
     with pytest.raises(StoreError, match=r"timed out after 0\.3 s"):
-        BoundedStore(listing, longest=0.3).look()
+        BoundedStore(listing, longest=0.3).look(math.inf, TARGETS)
     listing.go.set()
 
 
 def test_a_look_of_many_answers_ends_at_the_deadline() -> None:
     class Endless(Resolver):
-        def look(self, within: float) -> Sequence[Found]:
+        def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
             while not self.go.wait(0.01):
                 self.answers += 1
             return []
 
     endless = Endless()
     with pytest.raises(StoreError, match="timed out"):
-        BoundedStore(endless, longest=0.2).look(SHORTEST_LOOK)
+        BoundedStore(endless, longest=0.2).look(SHORTEST_LOOK, TARGETS)
     endless.go.set()

@@ -53,6 +53,9 @@ SAMPLES = {
     "ca_file": Sample("/one.pem", "/other.pem", of_spec("ca_file"), "/one.pem", "/other.pem"),
     "on_missing_bucket": Sample("wait", "fail", of_spec("on_missing_bucket"), "wait", "fail"),
     "on_forbidden": Sample("wait", "fail", of_spec("on_forbidden"), "wait", "fail"),
+    "require": Sample("any", "all", of_spec("require"), "any", "all"),
+    "flag": Sample("_SUCCESS", "s3://bucket/done", of_spec("flag"), "_SUCCESS", "s3://bucket/done"),
+    "expected_count": Sample("0", "00", of_spec("expected_count"), 0, 0),  # other numbers need patterns
     "match": Sample("glob", "exact", of_spec("match"), "glob", "exact"),
     "min_count": Sample("1", "001", of_spec("min_count"), 1, 1),  # other numbers need patterns
     "absent": Sample("true", "false", of_spec("absent"), True, False),
@@ -107,6 +110,15 @@ def test_options_can_stand_on_both_sides_of_the_path() -> None:
     assert parse(["--timeout=5m", URI, "--poll-interval", "1"]).spec == WatchSpec(uri=URI, timeout=300, poll_interval=1)
 
 
+def test_several_paths_can_stand_anywhere() -> None:
+    several = WatchSpec(uri=(URI, "/b", "-c", "--"), timeout=300)
+    assert parse([URI, "--timeout=5m", "/b", "--", "-c", "--"]).spec == several
+    assert parse(several.to_args()).spec == several
+    assert parse(["--require=any", "--timeout", "5m", URI, "/b"]).spec == WatchSpec(
+        uri=(URI, "/b"), timeout=300, require="any"
+    )
+
+
 def test_a_path_that_looks_like_an_option_comes_after_two_dashes() -> None:
     assert parse(["--timeout=5m", "--", "--timeout=1"]).spec == WatchSpec(uri="--timeout=1", timeout=300)
 
@@ -144,7 +156,6 @@ def test_the_installed_command_tells_its_version() -> None:
         ),
         ([URI, "--log-format=xml"], "--log-format: 'xml' is unknown; use one of auto, json, text"),
         ([URI, "--time=5"], "arguments: unrecognized arguments: --time=5; see objectstore-watcher --help"),
-        ([URI, URI], f"arguments: unrecognized arguments: {URI}; see objectstore-watcher --help"),
         ([URI, "--timeout"], "arguments: argument --timeout: expected one argument; see objectstore-watcher --help"),
     ],
 )
@@ -278,7 +289,7 @@ def internal(start: Start, directory: Path) -> int:
     """Nothing is known to reach it: the program is broken for this."""
     script = (
         "from objectstore_watcher.stores import local\nfrom objectstore_watcher import cli\n"
-        "local.LocalStore.look = lambda self, within: 1 / 0\ncli.main(['/any'])"
+        "local.LocalStore.look = lambda self, within, targets: 1 / 0\ncli.main(['/any'])"
     )
     done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, check=False)
     assert "ZeroDivisionError" in done.stderr

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from objectstore_watcher import cli, contract
-from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
-from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, WaitError, rebuild
+from objectstore_watcher.contract import Failed, Matched, Ready, Request, WatchSpec
+from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
 
 from tests.sidecar import hostile
 from tests.sidecar.tools import listing
@@ -75,7 +75,7 @@ def test_a_hostile_key_is_the_same_after_file_and_command_line(key: str, marker_
     contract.write(marker_directory, Request(spec=spec))
     read = contract.read(marker_directory, Request)
     assert read
-    assert read.spec.uri.encode() == spec.uri.encode()
+    assert str(read.spec.uri).encode() == str(spec.uri).encode()
     assert cli.parse(read.spec.to_args()).spec == spec
 
 
@@ -95,7 +95,7 @@ def test_the_request_is_json_that_any_language_reads(marker_directory: Path) -> 
 
 def test_the_longest_key_fits_into_every_file(marker_directory: Path) -> None:
     uri = "s3://bucket/" + "\x01" * 1024
-    ready = Ready(uri=uri, key=uri[12:])
+    ready = Ready(uri=uri, objects=(Matched(uri=uri),))
     contract.write(marker_directory, Request(spec=WatchSpec(uri=uri)))
     contract.write(marker_directory, ready)
     request = contract.read(marker_directory, Request)
@@ -149,8 +149,9 @@ def test_a_heartbeat_that_a_busy_node_cannot_keep_is_refused() -> None:
 def test_a_spec_has_no_place_for_a_credential() -> None:
     names = {field.name for field in fields(WatchSpec)}
     policies = {"on_missing_bucket", "on_forbidden"}
-    conditions = {"match", "min_count", "absent", "min_size", "stable_for", "newer_than", "etag", "version_id"}
-    assert names == {"uri", "endpoint", "region", "ca_file", *policies, *conditions, *WatchSpec.DURATIONS}
+    several = {"require", "match", "flag", "min_count", "expected_count"}
+    conditions = {"absent", "min_size", "stable_for", "newer_than", "etag", "version_id"}
+    assert names == {"uri", "endpoint", "region", "ca_file", *policies, *several, *conditions, *WatchSpec.DURATIONS}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
         ({}, "missing 1 required keyword-only argument: 'uri'"),
         ({"uri": URI, "timeout": "5m"}, "'timeout' is '5m', not float"),
         ({"uri": URI, "timeout": True}, "'timeout' is True, not float"),
-        ({"uri": 5}, "'uri' is 5, not str"),
+        ({"uri": 5}, "path: is a int; give a path, or a list of 1 to 10000 of them"),
         ({"uri": URI, "timeout": -1}, "--timeout (timeout): -1.0 is out of range"),
         ({"uri": "gs://bucket/key"}, "the scheme gs:// is not known"),
     ],
@@ -196,8 +197,10 @@ def test_what_is_no_moment_is_a_marker_error(marker_directory: Path, number: str
 
 
 def test_no_file_is_written_that_would_be_too_long_to_be_read(marker_directory: Path) -> None:
-    with pytest.raises(MarkerError, match="'ready' would be too long to be read"):
-        contract.write(marker_directory, Ready(uri=URI, etag="e" * contract.MAX_FILE_BYTES))
+    with pytest.raises(TooManyObjects, match=r"'ready' would have \d+ of at most 4194304 bytes"):
+        contract.write(
+            marker_directory, Ready(uri=URI, objects=(Matched(uri=URI, etag="e" * contract.MAX_FILE_BYTES),))
+        )
     assert listing(marker_directory) == []
 
 
@@ -220,13 +223,18 @@ def test_a_very_short_interval_is_the_same_after_the_command_line() -> None:
     assert cli.parse(spec.to_args()).spec == spec
 
 
+MATCHED = st.builds(
+    Matched,
+    uri=hostile.uris(),
+    size=st.integers(min_value=0, max_value=5 * 2**40),
+    etag=st.text(max_size=40),
+    version_id=st.text(max_size=40),
+)
+
 READY = st.builds(
     Ready,
     uri=hostile.uris(),
-    bucket=st.text(max_size=63),
-    key=hostile.keys(),
-    size=st.integers(min_value=0, max_value=5 * 2**40),
-    etag=st.text(max_size=40),
+    objects=st.lists(MATCHED, max_size=3).map(tuple),
     polls=st.integers(min_value=0),
     waited=st.floats(min_value=0, max_value=10**9),
 )
@@ -297,7 +305,9 @@ def test_fields_of_a_newer_writer_are_passed_over(marker_directory: Path) -> Non
         b'{"version": 1}',
         b'{"version": 1, "uri": null}',
         b'{"version": 1, "uri": ["/a"]}',
-        b'{"version": 1, "uri": "/a", "size": "4", "retryable": "yes"}',
+        b'{"version": 1, "uri": "/a", "objects": [{"uri": "/a", "size": "4"}], "retryable": "yes"}',
+        b'{"version": 1, "uri": "/a", "objects": [{"size": 4}], "retryable": "yes"}',
+        b'{"version": 1, "uri": "/a", "objects": "/a", "retryable": "yes"}',
         b'{"version": 1, "uri": "/a", "polls": true, "kind": 5}',
         b'{"version": 1, "spec": []}',
         b'{"version": 1, "spec": null}',

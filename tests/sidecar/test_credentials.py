@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, Action, StoreError
-from objectstore_watcher.stores import KeyPair, Store, open_store
+from objectstore_watcher.stores import KeyPair
 
 from tests.fake_s3 import Answer, FakeS3, error, found
 from tests.servers import ROOT
-from tests.sidecar.tools import write_aws_file
+from tests.sidecar.tools import Opened, write_aws_file
 
 Environment = pytest.MonkeyPatch
 
@@ -24,9 +24,9 @@ Place = tuple[str, Callable[[Environment], None]]
 """The access key that is there, and how to put it there."""
 
 
-def opened(server: FakeS3, key_pair: KeyPair | None = None) -> Store:
+def opened(server: FakeS3, key_pair: KeyPair | None = None) -> Opened:
     spec = WatchSpec(uri="s3://bucket/key", endpoint=server.endpoint)
-    return open_store(spec, lambda operation, outcome: None, key_pair)
+    return Opened(spec, key_pair)
 
 
 def signer(key_pair: KeyPair | None = None) -> str:

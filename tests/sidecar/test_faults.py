@@ -67,7 +67,6 @@ ANSWERS = [
     ("malformed_answer", Answer(404, XML, b"\xff"), "UnicodeDecodeError"),
     ("malformed_answer", Answer(200, {"Content-Type": "text/html"}, b"<h1>Console</h1>"), "without ETag"),
     ("malformed_answer", Answer(204), "without ETag"),
-    ("malformed_answer", Answer(raw=b"HTTP/1.1 200 OK\r\nConten"), "without ETag"),
     ("malformed_answer", found(Last_Modified="yesterday"), "ValueError"),
     ("malformed_answer", found(Content_Length="many"), "ValueError"),
     ("malformed_answer", found(Content_Length="-5"), "a size below zero"),
@@ -75,6 +74,9 @@ ANSWERS = [
     ("malformed_answer", Answer(304), "HTTP 304"),
     ("malformed_answer", Answer(404, XML, b"x" * 65537), "more than 65536 bytes"),
     ("connection", replace(ABSENT, cut=40), "IncompleteRead"),
+    ("connection", Answer(raw=b"HTTP/1.1 200 OK\r\nConten"), "the connection ended within the headers"),
+    ("connection", Answer(raw=b"HTTP/1.1 403 Forbidden\r\nx-minio-error-code: Si"), "ended within the headers"),
+    ("connection", Answer(raw=b"HTTP/1.1 403 Forbidden\r\n"), "ended within the headers"),
     ("connection", Answer(reset=True), "Connection reset by peer"),
     ("connection", Answer(raw=b""), "Remote end closed connection without response"),
     ("connection", Answer(raw=b"SSH-2.0-OpenSSH\r\n"), "SSH-2.0-OpenSSH"),
@@ -93,6 +95,12 @@ def test_an_answer_is_dealt_with_as_its_row_says(row: Row, wait: Wait, answer: A
         told = str(account.main) if account.failed else seen
         assert "hunter2" not in told
         assert account.failed is None or server.endpoint in told
+
+
+@shows("manifest_invalid", FAKE)
+def test_a_manifest_that_lists_nothing_known_ends_the_wait(row: Row, wait: Wait) -> None:
+    with FakeS3(found(b"{}")) as server:
+        row.is_shown_by(at_fake(server, wait, match="manifest"), cause="the manifest cannot be read: KeyError")
 
 
 @shows("other_region", FAKE)

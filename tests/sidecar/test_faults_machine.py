@@ -13,6 +13,7 @@ from objectstore_watcher.cli import Exit
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import MarkerError, WatcherDied
 from objectstore_watcher.stores import Found, local
+from objectstore_watcher.targets import Target
 
 from tests.figures import Figure
 from tests.sidecar.conftest import Start
@@ -36,9 +37,9 @@ def test_a_file_that_may_not_be_seen_is_told(row: Row, wait: Wait, tmp_path: Pat
         parent.chmod(0o755)
     stat = local.LocalStore.look
 
-    def as_nobody(self: local.LocalStore, within: float) -> Sequence[Found]:
+    def as_nobody(self: local.LocalStore, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         with unprivileged():
-            return stat(self, within)
+            return stat(self, within, targets)
 
     monkeypatch.setattr(local.LocalStore, "look", as_nobody)  # root may see all
     row.is_shown_by(wait(str(closed / "file")), cause="Permission denied")
@@ -52,9 +53,17 @@ def test_what_does_not_come_is_told_at_the_deadline(row: Row, wait: Wait, tmp_pa
     row.is_shown_by(account, "in 4 looks", cause="the object did not appear within 25 s")
 
 
+@shows("too_many_objects", MACHINE)
+def test_more_objects_than_a_marker_can_tell_of_end_the_wait(row: Row, wait: Wait, tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"{'k' * 200}{number:03}").touch()
+    patterns = [f"{tmp_path}/{'k' * length}*" for length in range(1, 60)]
+    row.is_shown_by(wait(patterns, match="glob"), cause="'ready' would have")
+
+
 @shows("internal", MACHINE)
 def test_an_error_of_the_watchers_own_ends_the_wait(row: Row, wait: Wait, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(local.LocalStore, "look", lambda self, within: 1 / 0)
+    monkeypatch.setattr(local.LocalStore, "look", lambda self, within, targets: 1 / 0)
     row.is_shown_by(wait("/any"), cause="ZeroDivisionError")
 
 

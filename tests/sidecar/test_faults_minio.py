@@ -58,7 +58,7 @@ def test_an_object_that_comes_later_is_waited_for(row: Row, wait: Wait, minio: M
     account = wait(f"s3://{bucket}/key", {3: lambda: minio.put(bucket, "key", b"12345")})
     row.is_shown_by(account)
     assert isinstance(account.main, Ready)
-    assert (account.main.bucket, account.main.key, account.main.size) == (bucket, "key", 5)
+    assert [(each.uri, each.size) for each in account.main.objects] == [(f"s3://{bucket}/key", 5)]
 
 
 @shows("bucket_missing", MINIO)
@@ -201,3 +201,11 @@ def test_a_clock_that_is_wrong_is_told(row: Row, wait: Wait, bucket: str, env: P
 @pytest.mark.parametrize("key", ["a//b", "a" * 256])
 def test_a_key_that_the_server_cannot_store_is_told(row: Row, wait: Wait, bucket: str, key: str) -> None:
     row.is_shown_by(wait(f"s3://{bucket}/{key}"), "HTTP 400 XMinioInvalidObjectName")
+
+
+@shows("manifest_invalid", MINIO)
+def test_a_manifest_that_lists_nothing_known_ends_the_wait(
+    row: Row, wait: Wait, minio: MinioServer, bucket: str
+) -> None:
+    minio.put(bucket, "manifest", b"[]")
+    row.is_shown_by(wait(f"s3://{bucket}/manifest", match="manifest"), cause="the manifest lists 0 objects")

@@ -220,3 +220,11 @@ def test_a_server_that_is_frozen_is_waited_for_and_found_again(
 def test_an_error_that_is_no_xml_is_waited_out(row: Row, wait: Wait, moto: MotoServer, moto_bucket: str) -> None:
     account = wait(f"s3://{moto_bucket}/{MISTOLD}", {3: lambda: moto.put(moto_bucket, MISTOLD)})
     row.is_shown_by(account, "ParseError")
+
+
+@shows("manifest_invalid", MOTO)
+def test_a_manifest_that_lists_nothing_known_ends_the_wait(
+    row: Row, wait: Wait, moto: MotoServer, moto_bucket: str
+) -> None:
+    moto.put(moto_bucket, "manifest", b"[]")
+    row.is_shown_by(wait(f"s3://{moto_bucket}/manifest", match="manifest"), cause="the manifest lists 0 objects")

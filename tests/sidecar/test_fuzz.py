@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 from minio.helpers import BaseURL
-from objectstore_watcher import cli, contract, durations, serving, uri
-from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
+from objectstore_watcher import cli, contract, durations, logs, serving, uri
+from objectstore_watcher.contract import Failed, Matched, Ready, Request, WatchSpec
 from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, WaitError, one_line, rebuild
 from objectstore_watcher.live import LiveLine
 from objectstore_watcher.logs import JsonFormatter, TextFormatter
@@ -178,7 +178,7 @@ def test_any_command_line_is_settings_or_refused(args: list[str]) -> None:
 
 MARKERS: list[Request | Ready | Failed] = [
     Request(spec=WatchSpec(uri="s3://bucket/key", endpoint="http://minio:9000", region="r", ca_file="/ca.pem")),
-    Ready(uri="s3://bucket/key", bucket="bucket", key="key", size=4, etag="e", polls=1, requests=1, waited=0.5),
+    Ready(uri="s3://bucket/key", objects=(Matched(uri="s3://bucket/key", size=4, etag="e"),), polls=1, waited=0.5),
     Failed.of("s3://bucket/key", WaitError("s3://bucket/key", "what was seen")),
 ]
 
@@ -252,7 +252,7 @@ def _can_be_used(marker: Request | Ready | Failed) -> None:
     elif isinstance(marker, Failed):
         _is_one_line(str(marker.error()))
     else:
-        _is_one_line(f"ready: {marker.uri} ({marker.size} bytes) after {marker.waited:.1f} s")
+        _is_one_line(f"{logs.told(marker)} after {marker.waited:.1f} s")
 
 
 # Errors, logs and the live line

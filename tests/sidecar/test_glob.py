@@ -9,14 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from objectstore_watcher.contract import MOST_MATCHES, Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError
-from objectstore_watcher.stores import open_store
 from objectstore_watcher.watch import Polled, watch
 
 from tests.fake_s3 import Answer, FakeS3, Received, error
 from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
-from tests.sidecar.tools import Diary, VirtualTime, highest
+from tests.sidecar.tools import Diary, Opened, VirtualTime, highest
 
 KEYS = ("FLYTE_AWS_ACCESS_KEY_ID", "FLYTE_AWS_SECRET_ACCESS_KEY")
 
@@ -30,7 +29,7 @@ def wait(uri: str, time: VirtualTime, **options: float | str) -> tuple[Ready, li
 
 def found(uri: str, **options: float | str) -> list[str]:
     spec = WatchSpec.from_mapping({"uri": uri, "match": "glob", **options})
-    return [each.key for each in open_store(spec, lambda operation, outcome: None).look()]
+    return [each.key for each in Opened(spec).look()]
 
 
 @pytest.mark.usefixtures("flyte_env")
@@ -45,9 +44,9 @@ class TestMinio:
 
         time = VirtualTime(at_pause={2: arrive})
         ready, _ = wait(f"s3://{bucket}/2026-??-*/part-[0-9]*.parquet", time)
-        assert (ready.key, ready.count, ready.size) == ("2026-06-01/part-1.parquet", 2, 3)
-        assert ready.found == f"s3://{bucket}/2026-06-01/part-1.parquet"
-        assert ready.etag == minio.client().stat_object(bucket, ready.key).etag
+        first, second = ready.objects
+        assert [first.uri, second.uri] == [f"s3://{bucket}/2026-06-0{n}/part-{n}.parquet" for n in (1, 2)]
+        assert (first.size, first.etag) == (3, minio.client().stat_object(bucket, "2026-06-01/part-1.parquet").etag)
 
     def test_a_look_is_one_list_from_the_longest_literal_prefix(self, minio: MinioServer, bucket: str) -> None:
         with Proxy(minio.port) as proxy:
@@ -65,7 +64,7 @@ class TestMinio:
     def test_an_exact_path_is_never_taken_for_a_pattern(self, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "abc")
         spec = WatchSpec(uri=f"s3://{bucket}/a*")
-        assert list(open_store(spec, lambda operation, outcome: None).look()) == []
+        assert list(Opened(spec).look()) == []
 
     def test_more_than_a_page_is_read_page_by_page(self, minio: MinioServer, bucket: str) -> None:
         for number in range(1203):
@@ -94,14 +93,14 @@ class TestMinio:
         )
         ready, unmet = wait(f"s3://{bucket}/in/*", time, min_count=2, min_size=5)
         assert unmet == ["", "1 of at least 2 objects", "1 of at least 2 objects; 'in/b' has 1 of at least 5 bytes", ""]
-        assert (ready.key, ready.count) == ("in/a", 2)
+        assert [each.uri for each in ready.objects] == [f"s3://{bucket}/in/{key}" for key in "ab"]
 
     def test_each_object_must_have_been_unchanged_for_long_enough(self, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "in/a")
         time = VirtualTime(at_pause={1: lambda: minio.put(bucket, "in/b")})
         ready, _ = wait(f"s3://{bucket}/in/*", time, min_count=2, stable_for=15)
         assert time.pauses == [10, 5, 10]
-        assert ready.count == 2
+        assert len(ready.objects) == 2
 
     def test_all_that_match_can_be_waited_for_to_be_gone(self, minio: MinioServer, bucket: str) -> None:
         for key in ("locks/a", "locks/b"):
@@ -115,7 +114,7 @@ class TestMinio:
         )
         ready, unmet = wait(f"s3://{bucket}/locks/*", time, absent=True)
         assert unmet == ["2 objects are still there", "the object is still there", ""]
-        assert (ready.count, ready.key) == (0, "")
+        assert ready.objects == ()
 
     def test_a_missing_bucket_is_told(self) -> None:
         with pytest.raises(StoreError, match=r"the bucket does not exist .*HTTP 404 NoSuchBucket"):
@@ -210,7 +209,7 @@ class TestFiles:
     def test_a_file_that_comes_later_ends_the_wait(self, tmp_path: Path) -> None:
         time = VirtualTime(at_pause={2: (tmp_path / "later.csv").touch})
         ready, _ = wait(f"file://{tmp_path}/*.csv", time)
-        assert ready.key == f"{tmp_path}/later.csv"
+        assert [each.uri for each in ready.objects] == [f"file://{tmp_path}/later.csv"]
 
     def test_a_directory_that_is_not_there_is_no_error(self, tmp_path: Path) -> None:
         with pytest.raises(DeadlineExceeded, match="no object that matches appeared within 20 s in 3 looks"):
@@ -220,9 +219,9 @@ class TestFiles:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"match": "regex"}, "--match (match): 'regex' is unknown; use exact or glob"),
+        ({"match": "regex"}, "--match (match): 'regex' is unknown; use exact or glob or manifest"),
         ({"match": "glob", "uri": "s3://bucket/a[b"}, "has a [ that is not closed"),
-        ({"match": "glob", "version_id": "v1"}, "a pattern has no version"),
+        ({"match": "glob", "version_id": "v1"}, "is of one object, and the path stands for several"),
         ({"min_count": 2}, "--min-count (min_count): is of patterns; add --match=glob"),
         ({"match": "glob", "min_count": 0}, "--min-count (min_count): 0 is no number of objects; use 1 to 10000"),
         ({"match": "glob", "min_count": 10_001}, "is no number of objects"),

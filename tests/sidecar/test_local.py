@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import Action, StoreError
-from objectstore_watcher.stores import Found, open_store
+from objectstore_watcher.stores import Found
 
 from tests.sidecar import hostile
-from tests.sidecar.tools import One, unprivileged
+from tests.sidecar.tools import One, Opened, unprivileged
 
 
 def look(uri: str | Path) -> Found | None:
-    return One(open_store(WatchSpec(uri=str(uri)), lambda operation, outcome: None)).look()
+    return One(Opened(WatchSpec(uri=str(uri)))).look()
 
 
 @pytest.mark.parametrize("prefix", ["", "file://"])
@@ -86,7 +86,7 @@ def test_a_name_that_no_file_can_have_is_an_error(tmp_path: Path) -> None:
 
 def test_each_look_is_one_stat_of_known_outcome(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
-    store = open_store(WatchSpec(uri=str(tmp_path / "file")), lambda *request: seen.append(request))
+    store = Opened(WatchSpec(uri=str(tmp_path / "file")), on_request=lambda *request: seen.append(request))
     store.look()
     (tmp_path / "file").touch()
     store.look()

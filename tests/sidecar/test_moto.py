@@ -8,16 +8,16 @@ import pytest
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.stores import Found, open_store
+from objectstore_watcher.stores import Found
 
 from tests.moto_server import MotoServer
 from tests.sidecar import hostile
 from tests.sidecar.test_faults_moto import MISTOLD
-from tests.sidecar.tools import One
+from tests.sidecar.tools import One, Opened
 
 
 def opened(uri: str) -> One:
-    return One(open_store(WatchSpec(uri=uri), lambda operation, outcome: None))
+    return One(Opened(WatchSpec(uri=uri)))
 
 
 def test_an_object_is_found_with_all_that_is_known_of_it(moto: MotoServer, moto_bucket: str) -> None:

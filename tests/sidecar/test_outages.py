@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from objectstore_watcher import contract, waiting
 from objectstore_watcher.contract import Ready, WatchSpec
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.stores import Store, open_store
 from objectstore_watcher.watch import watch
 
 from tests.fake_s3 import SILENT, Answer, FakeS3, error, found
@@ -25,7 +24,7 @@ from tests.servers import ROOT, MinioServer, eventually
 from tests.sidecar import dead_network
 from tests.sidecar.conftest import Start
 from tests.sidecar.test_credentials import can_unshare
-from tests.sidecar.tools import VirtualTime, highest, metrics_url, samples, takes_requests
+from tests.sidecar.tools import Opened, VirtualTime, highest, metrics_url, samples, takes_requests
 
 KEYS = ("key", "secret")
 
@@ -45,7 +44,7 @@ def own(tmp_path: Path) -> MinioServer:
 def test_a_black_hole_costs_a_look_the_request_timeout(limit: float, figure: Figure) -> None:
     with FakeS3(SILENT) as server:
         spec = WatchSpec(uri="s3://bucket/key", endpoint=server.endpoint, request_timeout=limit)
-        store = open_store(spec, lambda operation, outcome: None, KEYS)
+        store = Opened(spec, KEYS)
         over = [seconds_of_a_failing_look(store) - limit for _ in range(3)]
     told = f"{statistics.median(over) * 1000:.0f} ms, most {max(over) * 1000:.0f} ms"
     figure(f"a look into a black hole takes longer than its time-out of {limit:g} s by", told)
@@ -53,7 +52,7 @@ def test_a_black_hole_costs_a_look_the_request_timeout(limit: float, figure: Fig
     assert max(over) < BUSY
 
 
-def seconds_of_a_failing_look(store: Store) -> float:
+def seconds_of_a_failing_look(store: Opened) -> float:
     began = time.monotonic()
     with pytest.raises(StoreError, match="timed out"):
         store.look()

@@ -20,7 +20,7 @@ from minio.credentials.providers import StaticProvider
 from minio.versioningconfig import VersioningConfig
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, Action, InvalidArgument, StoreError
-from objectstore_watcher.stores import Found, KeyPair, open_store
+from objectstore_watcher.stores import Found, KeyPair
 from objectstore_watcher.stores.s3 import EXPLAINED_FOR
 from objectstore_watcher.watch import watch
 
@@ -29,7 +29,7 @@ from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
 from tests.sidecar.tls import Certificates
-from tests.sidecar.tools import One, VirtualTime, highest
+from tests.sidecar.tools import One, Opened, VirtualTime, highest
 
 URI = "s3://bucket/key"
 
@@ -38,7 +38,7 @@ FAKE_KEYS = ("fake-access-key", "fake-secret-key-77d1")
 
 def opened(uri: str, key_pair: KeyPair | None = None, **options: float | str) -> One:
     spec = WatchSpec.from_mapping({"uri": uri, "request_timeout": 5, **options})
-    return One(open_store(spec, lambda operation, outcome: None, key_pair))
+    return One(Opened(spec, key_pair))
 
 
 def at_fake(server: FakeS3, uri: str = URI, **options: float | str) -> One:

@@ -88,7 +88,7 @@ def test_the_watcher_idles_until_main_asks_then_answers_then_stays(
 
     minio.put(bucket, "key", b"12345")
     ready = waiting.wait(marker_directory, 10, until=math.inf)
-    assert (ready.uri, ready.bucket, ready.key, ready.size) == (f"s3://{bucket}/key", bucket, "key", 5)
+    assert [(each.uri, each.size) for each in ready.objects] == [(f"s3://{bucket}/key", 5)]
     assert ready.polls == ready.requests > 2
 
     beats(marker_directory)
@@ -127,7 +127,7 @@ def test_what_main_asks_is_what_is_waited_for_byte_for_byte(
     eventually(lambda: samples(url)["objectstore_watcher_polls_total"] > 3, "the watcher polls")
     minio.put(bucket, key)
     ready = waiting.wait(marker_directory, 10, until=math.inf)
-    assert (ready.key.encode(), ready.uri) == (key.encode(), f"s3://{bucket}/{key}")
+    assert [each.uri for each in ready.objects] == [ready.uri] == [f"s3://{bucket}/{key}"]
     shown = "".join(path.read_text() for path in marker_directory.iterdir()) + get(f"{url}/metrics")[1]
     assert minio.SECRET_KEY not in shown + terminate(watcher)[1]
 
@@ -239,6 +239,7 @@ def test_two_watchers_in_one_directory_give_one_answer(start: Start, marker_dire
             eventually(partial(polls, url), "it polls")
         server.answer_with(found())
         ready = answered(marker_directory)
+        eventually(lambda: len(listing(marker_directory)) == 3, "the one that was first has put its tools away")
         before = state(marker_directory)
         for url in urls:
             eventually(partial(in_phase, url, "ready"), "it finds it")
@@ -350,7 +351,7 @@ class Broken(Watcher):
         sys.executable,
         "-c",
         "import sys\nfrom objectstore_watcher import cli\nfrom objectstore_watcher.stores import local\n"
-        "local.LocalStore.look = lambda self, within: 1 / 0\ncli.main(sys.argv[1:])",
+        "local.LocalStore.look = lambda self, within, targets: 1 / 0\ncli.main(sys.argv[1:])",
     )
 
 

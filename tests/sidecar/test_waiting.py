@@ -23,8 +23,8 @@ INTERVAL = 0.02
 
 
 def test_ready_is_returned(marker_directory: Path) -> None:
-    contract.write(marker_directory, Ready(uri=URI, size=4))
-    assert waiting.wait(marker_directory, 60, until=math.inf) == Ready(uri=URI, size=4)
+    contract.write(marker_directory, Ready(uri=URI, polls=4))
+    assert waiting.wait(marker_directory, 60, until=math.inf) == Ready(uri=URI, polls=4)
 
 
 def test_a_marker_that_comes_later_is_noticed(marker_directory: Path) -> None:

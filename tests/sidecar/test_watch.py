@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from objectstore_watcher.contract import Ready, Request
+from objectstore_watcher.contract import Matched, Ready, Request
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError
 from objectstore_watcher.watch import (
     BACKOFF_CAP,
@@ -52,12 +52,15 @@ def test_an_object_that_is_there_is_found_at_the_first_look_without_a_pause() ->
     assert time.pauses == []
     assert ready == Ready(
         uri=URI,
-        bucket="bucket",
-        key="key",
-        size=5,
-        etag="8d777f385d3dfec8815d20f7496026dc",
-        version_id="v7",
-        last_modified="2026-06-01T12:00:00.000Z",
+        objects=(
+            Matched(
+                uri=URI,
+                size=5,
+                etag="8d777f385d3dfec8815d20f7496026dc",
+                version_id="v7",
+                last_modified="2026-06-01T12:00:00.000Z",
+            ),
+        ),
         detected_at=ready.detected_at,
         detected_by="poll",
         polls=1,

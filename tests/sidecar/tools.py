@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +14,8 @@ import psutil
 import pytest
 import urllib3
 from objectstore_watcher.contract import Request, WatchSpec
-from objectstore_watcher.stores import Found, Store
+from objectstore_watcher.stores import Found, KeyPair, OnRequest, open_store
+from objectstore_watcher.targets import targets
 from objectstore_watcher.watch import Event
 
 from tests.servers import MinioServer, Watcher, eventually
@@ -47,7 +48,7 @@ class VirtualTime:
         self._at_pause.get(len(self.pauses), lambda: None)()
         return len(self.pauses) == self._stop_at
 
-    def request(self, uri: str, **options: float | str) -> Request:
+    def request(self, uri: str | list[str], **options: float | str) -> Request:
         """A request that is made now."""
         return Request(spec=WatchSpec.from_mapping({"uri": uri, **options}), requested_monotonic=self.now)
 
@@ -60,15 +61,35 @@ class Diary(list[Event]):
         return [event for event in self if isinstance(event, kinds)]
 
 
-class One:
-    """A store of one object, whose look tells it, or None while it is absent."""
+class Opened:
+    """All that a spec names, where it is.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Args:
+        spec: what to look for.
+        key_pair: credentials that come first.
+        on_request: is told each request.
+    """
+
+    def __init__(
+        self, spec: WatchSpec, key_pair: KeyPair | None = None, on_request: OnRequest = lambda operation, outcome: None
+    ) -> None:
+        self._store = open_store(spec, on_request, key_pair)
+        self._targets = targets(spec)
+
+    def look(self, within: float = math.inf) -> Sequence[Found]:
+        """What is there."""
+        return self._store.look(within, self._targets)
+
+
+class One:
+    """The same for a spec that names one object, whose look tells it, or None while it is absent."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
 
     def look(self, within: float = math.inf) -> Found | None:
         """The object."""
-        found = self._store.look(within)
+        found = self._opened.look(within)
         assert len(found) <= 1
         return found[0] if found else None
 

@@ -95,7 +95,9 @@ Wait = Callable[..., Account]
 def wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wait:
     """Waits for a path: ``wait(uri, at_pause={3: mend}, endpoint=...)``."""
 
-    def whole(uri: str, at_pause: Mapping[int, Callable[[], object]] | None = None, **options: float | str) -> Account:
+    def whole(
+        uri: str | list[str], at_pause: Mapping[int, Callable[[], object]] | None = None, **options: float | str
+    ) -> Account:
         directory = tmp_path / f"markers-{len(list(tmp_path.iterdir()))}"
         directory.mkdir()
         metrics, events = Metrics(), Diary()
@@ -106,14 +108,15 @@ def wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wait:
             metrics.observe(event)
             events.append(event)
 
-        waiting.ask(directory, WatchSpec.from_mapping({"uri": uri, "poll_interval": POLL_INTERVAL, **options}))
+        spec = WatchSpec.from_mapping({"uri": uri, "poll_interval": POLL_INTERVAL, **options})
+        waiting.ask(directory, spec)
         Sidecar(directory, None, observe, clock).work()
         answer = contract.terminal(directory)
         shown = " ".join(file.read_text() for file in directory.iterdir()) + generate_latest(metrics.registry).decode()
         assert [name for name in os.environ if "SECRET" in name and os.environ[name] in shown] == []
         return Account(
-            uri=uri,
-            subject=one_line(uri),
+            uri=spec.name,
+            subject=one_line(spec.name),
             main=_got(directory),
             failed=answer if isinstance(answer, Failed) else None,
             events=events,

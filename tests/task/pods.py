@@ -40,18 +40,19 @@ class Pod:
         server: where inputs.pb, outputs.pb and the objects are.
         bucket: Flyte's own bucket.
         sensor: the task; a variable of a module that can be imported.
-        path: its input.
+        path: its input: a path, or a list of them.
         folder: for the marker directory and the logs.
     """
 
-    def __init__(self, server: MinioServer, bucket: str, sensor: Any, path: str, folder: Path) -> None:  # noqa: ANN401
+    def __init__(self, server: MinioServer, bucket: str, sensor: Any, path: Any, folder: Path) -> None:  # noqa: ANN401
         self.path = path
         self.directory = folder / "markers"
         self.directory.mkdir(parents=True)
         self._server = server
         self._folder = folder
         self._execution = Execution(name=folder.name, bucket=bucket, platform_env=server.flyte_env())
-        flyte_backend.put_inputs(server.client(), self._execution, sensor, path=path)
+        (name,) = sensor.python_interface.inputs
+        flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path})
         spec = flyte_backend.pod(sensor, MAIN_IMAGE, self._execution)["spec"]
         (main_container,), (watcher_container,) = spec["containers"], spec["initContainers"]
         with ExitStack() as stack:

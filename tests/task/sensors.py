@@ -6,7 +6,7 @@ import random
 import socket
 
 from flytekit import task, workflow
-from objectstore_sensor import WaitForObjectStoreFile, metadata
+from objectstore_sensor import WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
 
 
 def port_for_metrics() -> int:
@@ -33,6 +33,9 @@ impatient = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=No
 guarded = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=2, metrics_port=port_for_metrics())
 
 matching = WaitForObjectStoreFile(match="glob", poll_interval=0.2, timeout="1h", metrics_port=None)
+all_of = WaitForObjectStoreFiles(poll_interval=0.2, timeout="1h", metrics_port=None)
+any_of = WaitForObjectStoreFiles(require="any", poll_interval=0.2, timeout="1h", metrics_port=None)
+listed = WaitForObjectStoreFiles(match="manifest", flag="_SUCCESS", poll_interval=0.2, timeout=30, metrics_port=None)
 
 
 @task

@@ -139,8 +139,8 @@ class TestRefused:
         [
             ("uri: str", "has no input 'path' to take the path from, but: uri; name it: ObjectStoreWait"),
             ("", "has no input 'path' to take the path from, but: none"),
-            ("path: int", "its input 'path' is no path; let it be a str or a FlyteFile"),
-            ("path: list[str]", "its input 'path' is no path; let it be a str or a FlyteFile"),
+            ("path: int", "its input 'path' is no path; let it be a str or a FlyteFile, or a list of them"),
+            ("path: list[int]", "its input 'path' is no path; let it be a str or a FlyteFile, or a list of them"),
         ],
     )
     def test_a_function_that_gives_no_path(self, module: Module, parameters: str, told: str) -> None:

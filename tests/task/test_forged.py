@@ -30,23 +30,25 @@ def in_pod(marker_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def test_main_returns_the_path_that_it_was_given_whatever_a_marker_says(marker_directory: Path) -> None:
-    (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": FORGED, "bucket": "other", "key": FORGED}))
+    (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": FORGED, "objects": [{"uri": FORGED}]}))
     assert sensors.made.execute(path=PATH) == PATH
 
 
 @pytest.mark.parametrize(
-    ("bucket", "key", "is_match"),
+    ("told", "is_match"),
     [
-        ("bucket", "in/a.csv", True),
-        ("other", "in/a.csv", False),
-        ("", "in/a.csv", False),
-        ("bucket", "out/a.csv", False),
+        (["s3://bucket/in/a.csv"], True),
+        (["s3://other/in/a.csv"], False),
+        (["in/a.csv"], False),
+        (["s3://bucket/out/a.csv"], False),
+        (["s3://bucket/in/a.csv", "s3://bucket/out/a.csv"], False),
+        ([], False),
     ],
 )
-def test_main_returns_only_what_matches_its_pattern(
-    marker_directory: Path, bucket: str, key: str, is_match: bool
-) -> None:
-    (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": PATH, "bucket": bucket, "key": key}))
+def test_main_returns_only_what_matches_its_pattern(marker_directory: Path, told: list[str], is_match: bool) -> None:
+    (marker_directory / "ready").write_text(
+        json.dumps({"version": 1, "uri": PATH, "objects": [{"uri": uri} for uri in told]})
+    )
     if is_match:
         assert sensors.matching.execute(path="s3://bucket/in/*.csv") == "s3://bucket/in/a.csv"
     else:
@@ -65,3 +67,17 @@ def test_main_shows_the_words_of_a_marker_in_one_line_without_control_characters
         sensors.made.execute(path=PATH)
     assert str(failed.value).isprintable()
     assert isinstance(failed.value, FlyteRecoverableException) == (kind != "forbidden")
+
+
+@pytest.mark.parametrize(("told", "is_fine"), [("s3://any/key", True), ("file:///etc/passwd", False), ("s3://", False)])
+def test_main_returns_of_a_manifest_only_what_may_be_in_its_store(
+    marker_directory: Path, told: str, is_fine: bool
+) -> None:
+    forged = {"version": 1, "uri": PATH, "objects": [{"uri": told}]}
+    (marker_directory / "ready").write_text(json.dumps(forged))
+    path = [f"{PATH}/manifest"]
+    if is_fine:
+        assert sensors.listed.execute(paths=path) == [told]
+    else:
+        with pytest.raises(MarkerError, match=r"the marker tells of .*; find out who else writes there"):
+            sensors.listed.execute(paths=path)

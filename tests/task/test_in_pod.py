@@ -8,6 +8,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from flyteidl.core.errors_pb2 import ContainerError
@@ -39,7 +40,7 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     minio.client().make_bucket(bucket)
     for key in HOSTILE.values():
         minio.put(bucket, key)
-    asked = {name: (sensors.made, f"s3://{bucket}/{key}") for name, key in HOSTILE.items()}
+    asked: dict[str, tuple[Any, Any]] = {name: (sensors.made, f"s3://{bucket}/{key}") for name, key in HOSTILE.items()}
     asked |= {
         "late": (sensors.metered, f"s3://{bucket}/late"),
         "never": (sensors.impatient, f"s3://{bucket}/never"),
@@ -48,6 +49,14 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "terminated main": (sensors.made, f"s3://{bucket}/never"),
         "file": (sensors.made, "/etc/hostname"),
         "pattern": (sensors.matching, f"s3://{bucket}/daily-*/part-[0-9].csv"),
+    }
+    minio.put(bucket, "day/manifest", b"b.csv\na.csv")
+    for key in ("day/a.csv", "day/b.csv", "day/_SUCCESS"):
+        minio.put(bucket, key)
+    asked |= {
+        "all": (sensors.all_of, [f"s3://{bucket}/{key}" for key in ("day/b.csv", "day/late.csv", "day/b.csv")]),
+        "any": (sensors.any_of, [f"s3://{bucket}/{key}" for key in ("never", "day/b.csv", "day/a.csv")]),
+        "listed": (sensors.listed, [f"s3://{bucket}/day/manifest"]),
     }
     with ExitStack() as stack:
         yield {
@@ -76,7 +85,7 @@ def test_what_is_asked_is_what_is_watched_byte_for_byte(pods: Pods, name: str) -
     markers = pod.markers()
     assert json.loads(markers["request"])["spec"]["uri"] == pod.path
     ready = json.loads(markers["ready"])
-    assert (ready["uri"], ready["key"]) == (pod.path, HOSTILE[name])
+    assert [each["uri"] for each in ready["objects"]] == [ready["uri"]] == [pod.path]
     assert markers.keys() == {"request", "heartbeat", "ready"}
 
 
@@ -95,7 +104,7 @@ def test_main_waits_until_the_object_is_there_while_prometheus_sees_the_watcher(
     minio.put(bucket, key, b"12345")
     assert pod.end() == 0, pod.log()
     assert pod.outputs() == {"path": pod.path}
-    assert json.loads(pod.markers()["ready"])["size"] == 5
+    assert json.loads(pod.markers()["ready"])["objects"][0]["size"] == 5
     assert 'objectstore_watcher_phase{phase="ready"} 1.0' in get(sensors.metered, "/metrics")
     assert pod.watcher.poll() is None, "it stays, or the kubelet would start it again"
     pod.watcher.send_signal(signal.SIGTERM)
@@ -110,6 +119,29 @@ def test_a_pattern_gives_the_object_that_matches(pods: Pods, minio: MinioServer)
     minio.put(bucket, "daily-7/part-7.csv")
     assert pod.end() == 0, pod.log()
     assert pod.outputs() == {"path": f"s3://{bucket}/daily-7/part-7.csv"}
+
+
+def test_all_of_a_list_are_waited_for_and_come_back_as_they_were_given(pods: Pods, minio: MinioServer) -> None:
+    pod = pods["all"]
+    pod.reach_request()
+    bucket = pod.path[0].split("/")[2]
+    minio.put(bucket, "day/late.csv")
+    assert pod.end() == 0, pod.log()
+    assert pod.outputs() == {"paths": pod.path}
+    assert len(json.loads(pod.markers()["ready"])["objects"]) == 2
+
+
+def test_those_of_a_list_come_back_of_which_any_was_enough(pods: Pods) -> None:
+    pod = pods["any"]
+    assert pod.end() == 0, pod.log()
+    assert pod.outputs() == {"paths": pod.path[1:]}
+
+
+def test_what_a_manifest_lists_comes_back(pods: Pods) -> None:
+    pod = pods["listed"]
+    assert pod.end() == 0, pod.log()
+    folder = pod.path[0].removesuffix("manifest")
+    assert pod.outputs() == {"paths": [f"{folder}b.csv", f"{folder}a.csv"]}
 
 
 def get(sensor: WaitForObjectStoreFile, path: str) -> str:

@@ -61,8 +61,10 @@ def test_star_import_gives_what_the_readme_names() -> None:
         "MarkerError",
         "ObjectStoreWait",
         "StoreError",
+        "TooManyObjects",
         "WaitError",
         "WaitForObjectStoreFile",
+        "WaitForObjectStoreFiles",
         "WatcherDied",
         "metadata",
     }

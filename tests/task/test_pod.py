@@ -71,7 +71,7 @@ class TestTheContainers:
     def test_both_mount_one_small_volume_in_memory_and_are_told_where(self, module: Module) -> None:
         pod = pod_of(module(PLAIN).sensor)
         (volume,) = pod["volumes"]
-        assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
+        assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "16Mi"}
         for container in (*pod["containers"], *pod["initContainers"]):
             assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": DEFAULT_DIRECTORY}]
             assert environment(container)["OBJECTSTORE_WATCHER_DIR"] == DEFAULT_DIRECTORY

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.uri import FileLocation, parse
+from objectstore_watcher.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +22,7 @@ class Found:
         version_id: version in a versioned bucket, else empty.
         last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
         unreadable: why its content cannot be read, in words: it is archived, say; else empty.
+        asked: the path that it was found for: `Target.uri`.
     """
 
     bucket: str
@@ -32,16 +32,23 @@ class Found:
     version_id: str = ""
     last_modified: float = 0.0
     unreadable: str = ""
+    asked: str = field(default="", compare=False)
 
 
 class Store(Protocol):
-    """What a path names in one store: one object, or all that match a pattern."""
+    """Where objects are, or some of them."""
 
-    def look(self, within: float = math.inf) -> Sequence[Found]:
-        """What is there, in the order of the keys, at most `contract.MOST_MATCHES`.
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
+        """What of ``targets`` is there: those of a pattern in the order of their keys, at most `MOST_MATCHES`.
 
         Raises StoreError where the store cannot say. A look is given up after ``within`` seconds, and where no answer
         comes for the spec's request timeout.
+        """
+
+    def read(self, within: float, target: Target) -> bytes | None:
+        """The content of a small object, or None where it is absent; in the same time.
+
+        Raises StoreError where it cannot be had, or is longer than `manifests.MAX_BYTES`.
         """
 
 
@@ -54,10 +61,10 @@ KeyPair = tuple[str, str]
 
 
 def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None) -> Store:
-    """The store that ``spec.uri`` points to; sends nothing yet.
+    """Where the paths of ``spec`` are; sends nothing yet.
 
     Args:
-        spec: what to wait for.
+        spec: how to ask.
         on_request: is told each request.
         key_pair: credentials that come before those of the environment.
 
@@ -65,15 +72,9 @@ def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None 
         InvalidArgument: the endpoint, region or CA file cannot be used.
     """
     from objectstore_watcher.stores.bounded import BoundedStore
+    from objectstore_watcher.stores.routing import Routes
 
-    location = parse(spec.uri)
-    if isinstance(location, FileLocation):
-        from objectstore_watcher.stores.local import LocalStore
-
-        return BoundedStore(LocalStore(location, spec, on_request), spec.request_timeout)
-    from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
-
-    return BoundedStore(S3Store(location, spec, on_request, key_pair), spec.request_timeout)
+    return BoundedStore(Routes(spec, on_request, key_pair), spec.request_timeout)
 
 
 def preload() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import Found
+from objectstore_watcher.targets import Target
+
+T = TypeVar("T")
 
 SHORTEST_LOOK = 1.0
 """Seconds that a look may take even at the deadline, so that the last one has a chance."""
@@ -18,11 +20,15 @@ SHORTEST_LOOK = 1.0
 class Abortable(Protocol):
     """A store whose look may take long."""
 
-    answers: int
-    """How many of several answers that a look needs have come: each gets the time of a look."""
+    @property
+    def answers(self) -> int:
+        """How many of several answers that a look needs have come: each gets the time of a look."""
 
-    def look(self, within: float) -> Sequence[Found]:
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """As `objectstore_watcher.stores.Store`; no single step takes longer than ``within`` seconds."""
+
+    def read(self, within: float, target: Target) -> bytes | None:
+        """The same."""
 
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way, from another thread; the error to tell after ``after`` seconds."""
@@ -43,30 +49,37 @@ class BoundedStore:
     def __init__(self, store: Abortable, longest: float) -> None:
         self._store = store
         self._longest = longest
-        self._left_behind: _Look | None = None
+        self._left_behind: _Look[Any] | None = None
 
-    def look(self, within: float = math.inf) -> Sequence[Found]:
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """What is there.
 
         Raises:
             StoreError: what the store met; or ``timeout`` after ``within``, or too long without an answer.
         """
+        return self._ask(within, lambda limit: self._store.look(limit, targets))
+
+    def read(self, within: float, target: Target) -> bytes | None:
+        """The content of a small object, or None where it is absent; raises as `look` does."""
+        return self._ask(within, lambda limit: self._store.read(limit, target))
+
+    def _ask(self, within: float, ask: Callable[[float], T]) -> T:
         within = max(SHORTEST_LOOK, within)
         limit = min(self._longest, within)
         began = time.monotonic()
         if self._left_behind:
             self._wait_for(self._left_behind, limit, began + limit)
-        look = _Look(self._store, max(0.001, began + limit - time.monotonic()))
+        look = _Look(ask, max(0.001, began + limit - time.monotonic()))
         look.start()
         self._wait_for(look, limit, began + limit, last=began + within)
         try:
             if look.error:
                 raise look.error
-            return look.found
+            return look.answers[0]
         finally:
             look.error = None  # the error knows this frame: a cycle for each failed look would stay for long
 
-    def _wait_for(self, look: _Look, limit: float, end: float, last: float = 0.0) -> None:
+    def _wait_for(self, look: _Look[Any], limit: float, end: float, last: float = 0.0) -> None:
         """Wait until ``end``, or, while answers come, until ``last``."""
         self._left_behind = look
         answers = self._store.answers
@@ -80,18 +93,18 @@ class BoundedStore:
             answers, end = self._store.answers, min(time.monotonic() + limit, last)
 
 
-class _Look(threading.Thread):
+class _Look(threading.Thread, Generic[T]):
     """One look. A daemon: the end of the process does not wait for it."""
 
-    def __init__(self, store: Abortable, limit: float) -> None:
+    def __init__(self, ask: Callable[[float], T], limit: float) -> None:
         super().__init__(name="look", daemon=True)
-        self._store = store
+        self._ask = ask
         self._limit = limit
-        self.found: Sequence[Found] = ()
+        self.answers: list[T] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            self.found = self._store.look(self._limit)
+            self.answers.append(self._ask(self._limit))
         except BaseException as error:
             self.error = error

@@ -6,6 +6,7 @@ import io
 import socket
 import ssl
 from contextlib import suppress
+from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 
 import certifi
@@ -104,12 +105,49 @@ def _read(answer: urllib3.BaseHTTPResponse, longest: int) -> urllib3.BaseHTTPRes
     )
 
 
+class _Response(HTTPResponse):
+    """Python takes the end of the connection for the end of the headers: half an error code would pass for another."""
+
+    def begin(self) -> None:
+        """Read status and headers.
+
+        Raises:
+            RemoteDisconnected: the connection ended among them.
+        """
+        source = self.fp
+        lines: Any = _Lines(source)
+        self.fp = lines
+        super().begin()
+        if lines.last.strip(b"\r\n"):
+            self.close()
+            raise RemoteDisconnected("the connection ended within the headers")
+        if self.fp is lines:
+            self.fp = source
+
+
+class _Lines:
+    """Lines of a connection, and which was the last."""
+
+    def __init__(self, source: Any) -> None:  # noqa: ANN401  # what http.client reads from
+        self._source = source
+        self.last = b"?"
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._source.readline(limit)
+        self.last = line or b"?"
+        return line
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever else is asked of it
+        return getattr(self._source, name)
+
+
 class _Tracked(HTTPConnection):
     """Keeps a second descriptor of its socket, by which `Http.abort` reaches it in any state.
 
     During a TLS handshake the first belongs to nobody that can be asked.
     """
 
+    response_class = _Response
     lines: set[socket.socket]
     _line: socket.socket | None = None
 

@@ -7,33 +7,58 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from objectstore_watcher.contract import MOST_MATCHES, WatchSpec
+from objectstore_watcher import manifests
+from objectstore_watcher.contract import MOST_MATCHES
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, OnRequest
-from objectstore_watcher.uri import FileLocation
+from objectstore_watcher.targets import Target
 
 
 class LocalStore:
-    """A file, by ``stat``; or those that match a pattern, by walking the directories below its fixed part."""
+    """Files, by ``stat``; or those that match a pattern, by walking the directories below its fixed part.
 
-    def __init__(self, location: FileLocation, spec: WatchSpec, on_request: OnRequest) -> None:
-        self._location = location
+    Args:
+        uri: the first path, for errors.
+        on_request: is told each ``stat``.
+    """
+
+    def __init__(self, uri: str, on_request: OnRequest) -> None:
+        self._uri = uri
         self._on_request = on_request
-        pattern = Pattern(os.path.abspath(location.path)) if spec.match == "glob" else None
-        self._pattern = None if pattern and pattern.is_literal else pattern
-        self._path = pattern.prefix if pattern else location.path
         self.answers = 0
 
-    def look(self, within: float) -> Sequence[Found]:  # the kernel answers at once, but for network file systems
-        """The file, or those that match.
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:  # the kernel answers at once, mostly
+        """Those of ``targets`` that are there.
 
         Raises:
-            StoreError: it is a directory, or the file system refuses to say.
+            StoreError: one is a directory, or the file system refuses to say.
         """
-        return self._walk(self._pattern) if self._pattern else self._stat(self._path)
+        found: list[Found] = []
+        for target in targets:
+            self._uri = target.uri
+            found += self._walk(target, target.pattern) if target.pattern else self._stat(target, target.name)
+            self.answers += 1
+        return found
 
-    def _stat(self, name: str) -> Sequence[Found]:
+    def read(self, within: float, target: Target) -> bytes | None:
+        """The content of a small file, or None where it is absent.
+
+        Raises:
+            StoreError: it cannot be read, or is too long.
+        """
+        try:
+            with open(target.name, "rb") as file:
+                data = file.read(manifests.MAX_BYTES + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreError(target.uri, f"{error.strerror}", kind="unreadable") from error
+        if len(data) > manifests.MAX_BYTES:
+            raise manifests.too_long(target.uri)
+        return data
+
+    def _stat(self, target: Target, name: str) -> Sequence[Found]:
         path = Path(name)
         try:
             status = path.stat()
@@ -42,13 +67,14 @@ class LocalStore:
             return ()
         except OSError as error:
             self._on_request("stat", "error")
-            raise StoreError(self._location.uri, f"{error.strerror}", kind="unreadable") from error
+            raise StoreError(target.uri, f"{error.strerror}", kind="unreadable") from error
         self._on_request("stat", "found")
         if stat.S_ISDIR(status.st_mode):
-            raise StoreError(self._location.uri, kind="not_a_file")
-        return (Found(bucket="", key=str(path.absolute()), size=status.st_size, last_modified=status.st_mtime),)
+            raise StoreError(target.uri, kind="not_a_file")
+        key = str(path.absolute())
+        return (Found(bucket="", key=key, size=status.st_size, last_modified=status.st_mtime, asked=target.uri),)
 
-    def _walk(self, pattern: Pattern) -> Sequence[Found]:
+    def _walk(self, target: Target, pattern: Pattern) -> Sequence[Found]:
         found: list[Found] = []
         for directory, folders, files in os.walk(os.path.dirname(pattern.prefix)):
             self.answers += 1
@@ -56,7 +82,7 @@ class LocalStore:
             for name in sorted(files):
                 path = os.path.join(directory, name)
                 if pattern.matches(path):
-                    found.extend(self._stat(path))
+                    found.extend(self._stat(target, path))
             if len(found) >= MOST_MATCHES:
                 break
         return sorted(found, key=lambda each: each.key)[:MOST_MATCHES]
@@ -64,7 +90,7 @@ class LocalStore:
     def give_up(self, after: float) -> StoreError:
         """The error for a file system that does not answer, such as NFS without its server."""
         return StoreError(
-            self._location.uri,
+            self._uri,
             f"timed out: the file system does not answer within {after:g} s",
             cure="check the mount and its server",
             kind="timeout",

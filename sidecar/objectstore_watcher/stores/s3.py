@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import NoReturn, TypeVar
@@ -15,11 +16,14 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
+from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
+from objectstore_watcher.stores.batches import Batches, Refused
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http
+from objectstore_watcher.targets import Target
 from objectstore_watcher.uri import ObjectLocation, parse_endpoint
 
 T = TypeVar("T")
@@ -88,15 +92,25 @@ _TLS_WANTED = re.compile(r"HTTP request.{0,40}HTTPS", re.IGNORECASE | re.DOTALL)
 
 
 class S3Store:
-    """An object in S3 or MinIO."""
+    """A bucket in S3 or MinIO.
+
+    Args:
+        location: an object in it, which errors name until another is asked for.
+        spec: how to ask.
+        on_request: is told each request.
+        key_pair: credentials that come before those of the environment.
+
+    Raises:
+        InvalidArgument: the endpoint, region or CA file cannot be used.
+    """
 
     def __init__(
         self, location: ObjectLocation, spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None
     ) -> None:
-        self._location = location
-        pattern = Pattern(location.key) if spec.match == "glob" else None
-        self._pattern = None if pattern and pattern.is_literal else pattern
-        self._key = pattern.prefix if pattern else location.key
+        self._bucket = location.bucket
+        self._uri = location.uri  # of what is being asked for
+        self._key = location.key
+        self._batches = Batches()
         self.answers = 0
         self._version_id = spec.version_id or None
         self._endpoint = spec.endpoint or credentials.endpoint()
@@ -112,7 +126,7 @@ class S3Store:
     def _connect(self) -> Minio:
         host, secure = parse_endpoint(self._endpoint, "endpoint")
         try:
-            check_bucket_name(self._location.bucket)
+            check_bucket_name(self._bucket)
             # Without a region, minio-py asks for it before the first request, which least-privilege users may not.
             return Minio(
                 host,
@@ -123,32 +137,97 @@ class S3Store:
             )
         except ValueError as error:
             raise InvalidArgument(
-                f"endpoint {self._endpoint!r}, region {self._region!r}, path {self._location.uri!r}",
+                f"endpoint {self._endpoint!r}, region {self._region!r}, path {self._uri!r}",
                 str(error),
                 cure=f"correct {title('endpoint')}, {title('region')} or the bucket",
             ) from error
 
-    def look(self, within: float) -> Sequence[Found]:
-        """The object, or those that match.
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
+        """Those of ``targets`` that are there.
 
         Raises:
             StoreError: the server, or the way to it, failed.
         """
         self._http.limit = within
+        found: list[Found] = []
+        keys: dict[str, list[Target]] = {}
+        for target in targets:
+            if target.pattern:
+                found += self._matching(target, target.pattern)
+            else:
+                keys.setdefault(target.name, []).append(target)
+        there = self._batches.look(list(keys), partial(self._one, keys), partial(self._some, keys))
+        return found + [replace(each, asked=target.uri) for each in there for target in keys[each.key]]
+
+    def read(self, within: float, target: Target) -> bytes | None:
+        """The content of a small object, or None where it is absent.
+
+        Raises:
+            StoreError: as `look`; or the object is too long.
+        """
+        self._http.limit = within
+        self._uri, self._key = target.uri, target.name
+        return self._answered(partial(self._request, "get", self._content), self._judge)
+
+    def _content(self) -> bytes:
+        answer = self._client.get_object(self._bucket, self._key)
         try:
-            return self._ask()
+            data = answer.read(manifests.MAX_BYTES + 1, decode_content=False)
+        finally:
+            answer.close()
+        if len(data) > manifests.MAX_BYTES:
+            raise manifests.too_long(self._uri)
+        return data
+
+    def _answered(self, ask: Callable[[], T], judge: Callable[[S3Error], None]) -> T | None:
+        """What ``ask`` returns; asked again in the region that the server names; None where it is absent."""
+        try:
+            return ask()
         except S3Error as error:
             if not self._moved(error):
-                self._judge(error)
-                return ()
+                judge(error)
+                return None
         try:
-            return self._ask()
+            return ask()
         except S3Error as error:
-            self._judge(error)
-            return ()
+            judge(error)
+            return None
 
-    def _ask(self) -> Sequence[Found]:
-        return self._list(self._pattern) if self._pattern else (self._head(),)
+    def _one(self, keys: Mapping[str, Sequence[Target]], key: str) -> Found | None:
+        """The object ``key``, by a HEAD."""
+        self._uri, self._key = keys[key][0].uri, key
+        return self._answered(self._head, self._judge)
+
+    def _some(self, keys: Mapping[str, Sequence[Target]], prefix: str, after: str) -> tuple[Sequence[Found], bool]:
+        """A page of those that begin with ``prefix``, and whether there are more; for those of ``keys``, with details.
+
+        Raises:
+            Refused: who may ask for objects need not be allowed to list them.
+        """
+        try:
+            page = self._answered(partial(self._page, prefix, after), self._judge_listing) or []
+        except StoreError as error:
+            if error.kind.label == "forbidden":
+                raise Refused from error
+            raise
+        found = (self._listed(each) for each in page)
+        # Whether an archived object has been restored, only a HEAD tells.
+        told = [self._one(keys, each.key) if each.unreadable and each.key in keys else each for each in found]
+        return [each for each in told if each], len(page) == PAGE
+
+    def _matching(self, target: Target, pattern: Pattern) -> Sequence[Found]:
+        """Those that match, page by page: of a million objects only those are kept."""
+        self._uri = target.uri
+        found: list[Found] = []
+        last: str | None = None
+        while len(found) < MOST_MATCHES:
+            page = self._answered(partial(self._page, target.name, last), self._judge_listing) or []
+            matching = (self._listed(each) for each in page if pattern.matches(each.object_name or ""))
+            found += (replace(each, asked=target.uri) for each in matching)
+            if len(page) < PAGE:
+                break
+            last = page[-1].object_name
+        return found[:MOST_MATCHES]
 
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way; the error for a server that does not answer in time."""
@@ -157,7 +236,7 @@ class S3Store:
         return self._error("timeout", f"timed out: no whole answer within {after:g} s")
 
     def _head(self) -> Found:
-        bucket, key = self._location.bucket, self._key
+        bucket, key = self._bucket, self._key
         found = self._request("head", lambda: self._client.stat_object(bucket, key, version_id=self._version_id))
         if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
             raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
@@ -174,28 +253,20 @@ class S3Store:
             unreadable=_archived(found.metadata or {}),
         )
 
-    def _list(self, pattern: Pattern) -> Sequence[Found]:
-        """Those that match, page by page: of a million objects only those are kept."""
-        found: list[Found] = []
-        last: str | None = None
-        while len(found) < MOST_MATCHES:
-            page = self._request("list", partial(self._page, pattern.prefix, last))
-            self.answers += 1
-            found += (self._listed(each) for each in page if pattern.matches(each.object_name or ""))
-            if len(page) < PAGE:
-                break
-            last = page[-1].object_name
-        self._accepted = True
-        return found[:MOST_MATCHES]
-
     def _page(self, prefix: str, after: str | None) -> list[Object]:
-        objects = self._client.list_objects(self._location.bucket, prefix, recursive=True, start_after=after)
-        return list(islice(objects, PAGE))
+        page: list[Object] = self._request(
+            "list",
+            lambda: list(
+                islice(self._client.list_objects(self._bucket, prefix, recursive=True, start_after=after), PAGE)
+            ),
+        )
+        self._accepted = True
+        return page
 
     def _listed(self, found: Object) -> Found:
         storage_class = {"x-amz-storage-class": found.storage_class or ""}
         return Found(
-            bucket=self._location.bucket,
+            bucket=self._bucket,
             key=found.object_name or "",
             size=found.size or 0,
             etag=found.etag or "",
@@ -219,13 +290,15 @@ class S3Store:
     def _judge(self, error: S3Error) -> None:
         """Return if the answer to HEAD means absent. It has no body: the cause may need a GET to be known."""
         status = error.response.status
-        if self._pattern:  # the answer to a LIST has a body
-            self._fail(error.code or "", status)
         code = _code_told(error) or self._explanation(status) or error.code or ""
         if code not in _ABSENT:
             self._fail(code, status)
         self._accepted = True
         error.__traceback__ = None  # minio-py's frames refer to the error: a cycle for each look, 1.5 MiB in the end
+
+    def _judge_listing(self, error: S3Error) -> None:
+        """The answer to a listing has a body, and nothing in it means absent."""
+        self._fail(error.code or "", error.response.status)
 
     def _explanation(self, status: int) -> str:
         """The code behind a HEAD's ``status``: asked for when the status is news, and now and then while it stays."""
@@ -238,7 +311,7 @@ class S3Store:
 
     def _explain(self) -> str:
         """The error code that S3 gives a GET of the object's first byte; empty where the GET succeeds."""
-        bucket, key = self._location.bucket, self._key
+        bucket, key = self._bucket, self._key
         try:
             answer = self._request(
                 "get", lambda: self._client.get_object(bucket, key, 0, 1, version_id=self._version_id)
@@ -252,7 +325,8 @@ class S3Store:
         outcome = "error"
         try:
             answer = send()
-            outcome = "found" if answer else "absent"
+            outcome = "absent" if answer == [] else "found"
+            self.answers += 1
             return answer
         except StoreError:
             outcome = ""  # no credentials, so nothing was sent
@@ -260,6 +334,7 @@ class S3Store:
         except S3Error as error:
             code = _code_told(error) or error.code
             outcome = "absent" if code in _ABSENT else "other_region" if self._region_named(error) else "error"
+            self.answers += 1
             raise
         except ServerError as error:
             self._fail("", error.status_code)
@@ -308,11 +383,11 @@ class S3Store:
 
     def _tls_wanted(self, seen: str) -> StoreError:
         detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
-        return StoreError(self._location.uri, detail, cure="write https:// in the endpoint", kind="tls")
+        return StoreError(self._uri, detail, cure="write https:// in the endpoint", kind="tls")
 
     def _error(self, kind: str, seen: str) -> StoreError:
-        cause = StoreError(self._location.uri, kind=kind).detail
-        return StoreError(self._location.uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
+        cause = StoreError(self._uri, kind=kind).detail
+        return StoreError(self._uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
 
 
 def _archived(headers: Mapping[str, str]) -> str:
@@ -330,7 +405,7 @@ def _code_told(error: S3Error) -> str:
 
 
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:
-    longest = MAX_PAGE_BYTES if spec.match == "glob" else MAX_BODY_BYTES
+    longest = MAX_PAGE_BYTES if spec.match != "exact" or len(spec.uris) > 1 else MAX_BODY_BYTES
     needs_tls = bool(spec.ca_file) or endpoint.lower().startswith("https:")  # a CA file is checked even if not needed
     return Http(spec.request_timeout, (spec.ca_file or credentials.ca_file()) if needs_tls else None, longest)
 

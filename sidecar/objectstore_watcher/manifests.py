@@ -1,0 +1,76 @@
+"""Lists of objects that producers leave when a batch is complete.
+
+=========================================================== =========================================================
+content                                                     what it lists
+=========================================================== =========================================================
+``part-1.csv`` on each line                                 objects beside the manifest
+``s3://bucket/key`` on each line                            objects wherever they are
+``["part-1.csv", "s3://bucket/key"]``                       both, as JSON
+``{"entries": [{"url": "s3://bucket/key"}]}``               the same, as Amazon Redshift reads and writes it; where
+                                                            an entry has ``meta.content_length``, its object must
+                                                            have that many bytes
+=========================================================== =========================================================
+
+Empty lines are left out. All objects must be in stores of the manifest's own kind: one in S3 cannot name files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from objectstore_watcher.contract import MOST_PATHS
+from objectstore_watcher.errors import InvalidArgument, StoreError
+from objectstore_watcher.targets import Target
+
+MAX_BYTES = 4 * 1024 * 1024
+"""No manifest is longer: 10,000 paths of 400 bytes."""
+
+
+def too_long(uri: str) -> StoreError:
+    """The error for a manifest of more than `MAX_BYTES`."""
+    return StoreError(uri, f"the manifest has more than {MAX_BYTES} bytes", kind="manifest_invalid")
+
+
+def listed(manifest: Target, data: bytes) -> Sequence[Target]:
+    """What ``data``, the content of ``manifest``, lists, each object once.
+
+    Raises:
+        StoreError: it is none of the forms above, names what cannot be, or lists nothing or too much.
+    """
+    try:
+        entries = list(_entries(data.decode("utf-8-sig")))
+        found = {each.uri: each for each in (manifest.beside(path, size) for path, size in entries)}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        detail = error.detail if isinstance(error, InvalidArgument) else type(error).__name__
+        subject = f"{manifest.uri}: {error.subject}" if isinstance(error, InvalidArgument) else manifest.uri
+        raise StoreError(subject, f"the manifest cannot be read: {detail}", kind="manifest_invalid") from error
+    if not 0 < len(found) <= MOST_PATHS:
+        raise StoreError(
+            manifest.uri, f"the manifest lists {len(found)} objects, not 1 to {MOST_PATHS}", kind="manifest_invalid"
+        )
+    for each in found.values():
+        if type(each.location) is not type(manifest.location):
+            raise StoreError(
+                manifest.uri, f"the manifest names {each.uri!r}, in another kind of store", kind="manifest_invalid"
+            )
+    return list(found.values())
+
+
+def _entries(text: str) -> Iterator[tuple[str, int | None]]:
+    """Paths, and the bytes that their objects must have."""
+    if not text.lstrip().startswith(("{", "[")):
+        yield from ((line, None) for line in re.split(r"\r?\n", text) if line.strip())
+        return
+    content = json.loads(text)
+    for entry in content if isinstance(content, list) else content["entries"]:
+        yield (entry, None) if isinstance(entry, str) else (entry["url"], _length(entry))
+
+
+def _length(entry: dict[str, Any]) -> int | None:
+    length = entry.get("meta", {}).get("content_length")
+    if length is not None and (type(length) is not int or length < 0):
+        raise ValueError(f"content_length {length!r}")
+    return length

@@ -1,0 +1,77 @@
+"""Which store is asked for which path: one for each bucket, and one for files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.errors import StoreError
+from objectstore_watcher.stores import Found, KeyPair, OnRequest
+from objectstore_watcher.stores.bounded import Abortable
+from objectstore_watcher.targets import Target, targets
+from objectstore_watcher.uri import FileLocation
+
+
+class Routes:
+    """The stores of one wait, each opened when it is first needed: a manifest may name further buckets.
+
+    Args:
+        spec: what to wait for; the stores of its paths are opened at once.
+        on_request: is told each request.
+        key_pair: credentials that come before those of the environment.
+
+    Raises:
+        InvalidArgument: the endpoint, region or CA file cannot be used.
+    """
+
+    def __init__(self, spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None) -> None:
+        self._spec = spec
+        self._on_request = on_request
+        self._key_pair = key_pair
+        self._stores: dict[str, Abortable] = {}
+        for target in targets(spec):
+            self._asked = self._store_of(target)
+
+    @property
+    def answers(self) -> int:
+        """How many answers have come, from all of them."""
+        return sum(store.answers for store in self._stores.values())
+
+    def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
+        """What of ``targets`` is there, bucket by bucket; raises StoreError where one of them cannot say."""
+        together: dict[str, list[Target]] = {}
+        for target in targets:
+            together.setdefault(_place(target), []).append(target)
+        found: list[Found] = []
+        for group in together.values():
+            self._asked = self._store_of(group[0])
+            found += self._asked.look(within, group)
+        return found
+
+    def read(self, within: float, target: Target) -> bytes | None:
+        """The content of a small object, or None where it is absent; raises StoreError where it cannot be had."""
+        self._asked = self._store_of(target)
+        return self._asked.read(within, target)
+
+    def give_up(self, after: float) -> StoreError:
+        """Break off what is under way."""
+        return self._asked.give_up(after)
+
+    def _store_of(self, target: Target) -> Abortable:
+        place = _place(target)
+        if place not in self._stores:
+            self._stores[place] = self._open(target)
+        return self._stores[place]
+
+    def _open(self, target: Target) -> Abortable:
+        if isinstance(target.location, FileLocation):
+            from objectstore_watcher.stores.local import LocalStore
+
+            return LocalStore(target.uri, self._on_request)
+        from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
+
+        return S3Store(target.location, self._spec, self._on_request, self._key_pair)
+
+
+def _place(target: Target) -> str:
+    return "" if isinstance(target.location, FileLocation) else target.location.bucket

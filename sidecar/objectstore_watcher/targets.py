@@ -1,0 +1,73 @@
+"""What is looked for: each path of a wait, taken apart once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.uri import FileLocation, Location, parse
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """An object, or all that match a pattern.
+
+    Attributes:
+        uri: the path, as it was asked.
+        location: where that points to.
+        name: the key, or the file's path; for a pattern, what all that match begin with.
+        pattern: what keys must match; None: the one object ``name``.
+        size: bytes that the object must have; None: any number.
+    """
+
+    uri: str
+    location: Location
+    name: str
+    pattern: Pattern | None = None
+    size: int | None = None
+
+    def uri_of(self, key: str) -> str:
+        """The path of the object ``key``, which this stands for."""
+        return _begin(self.uri, self.location) + key if self.pattern else self.uri
+
+    def beside(self, name: str, size: int | None = None) -> Target:
+        """The object ``name`` in the same folder, or wherever it is, if it is a whole path.
+
+        Raises:
+            InvalidArgument: such an object cannot be.
+        """
+        is_whole = "://" in name or (isinstance(self.location, FileLocation) and name.startswith("/"))
+        folder, slash, _ = self.name.rpartition("/")
+        return exact(name if is_whole else _begin(self.uri, self.location) + folder + slash + name, size)
+
+
+def exact(uri: str, size: int | None = None) -> Target:
+    """The one object ``uri``; raises InvalidArgument where it cannot be."""
+    location = parse(uri)
+    return Target(uri, location, _name(location), size=size)
+
+
+def matching(uri: str) -> Target:
+    """What the pattern ``uri`` stands for; raises InvalidArgument where it is none."""
+    location = parse(uri)
+    pattern = Pattern(os.path.abspath(location.path) if isinstance(location, FileLocation) else location.key)
+    if pattern.is_literal:
+        return exact(_begin(uri, location) + pattern.prefix)
+    return Target(uri, location, pattern.prefix, pattern)
+
+
+def targets(spec: WatchSpec) -> Sequence[Target]:
+    """What ``spec`` names, in its order."""
+    return [matching(uri) if spec.match == "glob" else exact(uri) for uri in spec.uris]
+
+
+def _begin(uri: str, location: Location) -> str:
+    """What of ``uri`` is before the key."""
+    return uri[: len(uri) - len(_name(location))]
+
+
+def _name(location: Location) -> str:
+    return location.path if isinstance(location, FileLocation) else location.key

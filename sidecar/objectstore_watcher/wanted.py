@@ -1,0 +1,196 @@
+"""How far a wait is: which of its paths are there, and which to look at next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from objectstore_watcher import manifests
+from objectstore_watcher.conditions import Conditions
+from objectstore_watcher.contract import MOST_PATHS, Request
+from objectstore_watcher.errors import TooManyObjects
+from objectstore_watcher.stores import Found, Store
+from objectstore_watcher.targets import Target, targets
+
+MOST_OBJECTS = 100_000
+"""Objects that the patterns of one wait may match together: some 100 MiB."""
+
+TimeLeft = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of what a look found.
+
+    Attributes:
+        counts: whether it is what is waited for.
+        unmet: why something that is there does not count; empty where nothing is there, or it counts.
+    """
+
+    counts: bool
+    unmet: str = ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the last look at a path found: whether it is what is waited for, which objects count, else why not."""
+
+    is_met: bool = False
+    objects: Sequence[Found] = ()
+    unmet: str = ""
+
+
+_NOTHING = _Seen()
+
+
+class Wanted:
+    """All that one wait looks at.
+
+    A path that is there is not asked for again while others are missing: with 9,999 of 10,000 there, a look is one
+    request. When the last one comes, a look at all of them says whether they are there together.
+
+    Args:
+        request: what is waited for, and since when.
+        clock: seconds that only grow.
+
+    Raises:
+        InvalidArgument: there can be no object of the name of the flag beside a path.
+    """
+
+    def __init__(self, request: Request, clock: Callable[[], float]) -> None:
+        self._spec = request.spec
+        self._named = targets(request.spec)
+        self._flags = self._flags_beside(self._named)
+        self._flags_there: set[str] = set()
+        self._manifests: dict[Target, tuple[Found, Sequence[Target]]] = {}
+        self._conditions = Conditions(request, clock)
+        self._targets: Sequence[Target] = []
+        self._seen: dict[Target, _Seen] = {}
+
+    def _flags_beside(self, named: Sequence[Target]) -> dict[Target, Target]:
+        """The flag of each path; those in one folder share theirs."""
+        if not self._spec.flag:
+            return {}
+        flags: dict[str, Target] = {}
+        beside = [each.beside(self._spec.flag) for each in named]
+        return {each: flags.setdefault(flag.uri, flag) for each, flag in zip(named, beside, strict=True)}
+
+    def stable_in(self) -> float:
+        """Seconds until a look can find one more object unchanged for long enough; infinite where none will."""
+        return self._conditions.stable_in()
+
+    def look(self, store: Store, time_left: TimeLeft) -> Verdict:
+        """Look at what is missing, and if nothing is any more, at all of it.
+
+        Args:
+            store: where to look.
+            time_left: seconds until the deadline.
+
+        Raises:
+            StoreError: the store cannot say, or a manifest does not list objects.
+            TooManyObjects: more match than a wait can have.
+        """
+        was_whole = self._look_at_missing(store, time_left)
+        if not was_whole and self._verdict().counts:
+            self._seen.clear()
+            self._flags_there.clear()
+            self._look_at_missing(store, time_left)
+        return self._verdict()
+
+    def _look_at_missing(self, store: Store, time_left: TimeLeft) -> bool:
+        """Returns whether all of it was missing, so that the look was at the whole."""
+        flags = [flag for flag in dict.fromkeys(self._flags.values()) if flag.uri not in self._flags_there]
+        self._flags_there.update(found.asked for found in self._look_at(flags, store, time_left))
+        named = [each for each in self._named if each not in self._flags or self._flags[each].uri in self._flags_there]
+        self._targets = self._listed_by(named, store, time_left) if self._spec.match == "manifest" else named
+        # Of any of them, those are told that are there at the same time.
+        looked = [each for each in self._targets if self._spec.require == "any" or not self._is_met(each)]
+        self._judge(looked, self._look_at(looked, store, time_left))
+        return len(flags) == len(set(self._flags.values())) and len(looked) == len(self._targets)
+
+    def _look_at(self, looked: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Found]:
+        return store.look(time_left(), looked) if looked else ()
+
+    def _listed_by(self, named: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Target]:
+        """What the manifests list that are there; each is read again only when it has changed."""
+        found = {each.asked: each for each in self._look_at(named, store, time_left)}
+        before, self._manifests = self._manifests, {}
+        for each in (each for each in named if each.uri in found):
+            known = before.get(each)
+            if known is None or known[0] != found[each.uri]:
+                data = store.read(time_left(), each)
+                known = (found[each.uri], manifests.listed(each, data)) if data is not None else None
+            if known:
+                self._manifests[each] = known
+        listed = {entry.uri: entry for _, entries in self._manifests.values() for entry in entries}
+        if len(listed) > MOST_PATHS:
+            raise TooManyObjects(self._spec.name, f"{len(listed)} of at most {MOST_PATHS} objects are listed")
+        before_by_uri = {each.uri: each for each in self._targets}
+        return [before_by_uri.get(uri, entry) for uri, entry in listed.items()]
+
+    def _is_met(self, target: Target) -> bool:
+        return self._seen.get(target, _NOTHING).is_met
+
+    def _judge(self, looked: Sequence[Target], found: Sequence[Found]) -> None:
+        by_path: dict[str, list[Found]] = {}
+        for each in found:
+            by_path.setdefault(each.asked, []).append(each)
+        for target in looked:
+            self._seen[target] = self._judge_target(target, by_path.get(target.uri, ()))
+        if (total := sum(len(seen.objects) for seen in self._seen.values())) > MOST_OBJECTS:
+            raise TooManyObjects(self._spec.name, f"{total} of at most {MOST_OBJECTS} objects match")
+
+    def _judge_target(self, target: Target, found: Sequence[Found]) -> _Seen:
+        if self._spec.absent:
+            return _Seen(is_met=not found, unmet=_still_there(found))
+        reasons = self._conditions.judge(target, found)
+        objects = [each for each, reason in zip(found, reasons, strict=True) if not reason]
+        exactly = self._spec.expected_count
+        if len(objects) == exactly if exactly else len(objects) >= self._spec.min_count:
+            return _Seen(is_met=True, objects=objects)
+        key, reason = next(
+            ((each.key, reason) for each, reason in zip(found, reasons, strict=True) if reason), ("", "")
+        )
+        if self._spec.match != "glob":
+            return _Seen(unmet=f"the object {reason}" if reason else "")
+        enough = f"{len(objects)} of {f'exactly {exactly}' if exactly else f'at least {self._spec.min_count}'} objects"
+        return _Seen(unmet=f"{enough}; {key!r} {reason}" if reason else enough if found else "")
+
+    @property
+    def objects(self) -> Sequence[tuple[Target, Found]]:
+        """Those that count, path by path as they were asked for, in the order of their keys."""
+        met = (each for each in self._targets if self._is_met(each))
+        return [(target, found) for target in met for found in self._seen[target].objects]
+
+    def _verdict(self) -> Verdict:
+        if self._spec.require == "any":
+            reasons = (self._seen[each].unmet for each in self._targets)
+            is_there = any(map(self._is_met, self._targets))
+            return Verdict(counts=is_there, unmet="" if is_there else next(filter(None, reasons), ""))
+        if not_there := self._not_there():
+            return Verdict(counts=False, unmet=not_there)
+        unmet = [each for each in self._targets if not self._is_met(each)]
+        if not unmet:
+            return Verdict(counts=bool(self._targets))
+        reason = self._seen[unmet[0]].unmet
+        if len(self._targets) == 1 and self._spec.match != "manifest":
+            return Verdict(counts=False, unmet=reason)
+        what = "are gone" if self._spec.absent else "are there"
+        told = f"{len(self._targets) - len(unmet)} of {len(self._targets)} objects {what}"
+        return Verdict(counts=False, unmet=f"{told}; {unmet[0].uri!r}: {reason or 'not there yet'}")
+
+    def _not_there(self) -> str:
+        """A flag or a manifest that is missing where something else is not; in words, else empty."""
+        for flag in self._flags.values():
+            if flag.uri not in self._flags_there:
+                return f"the flag {flag.uri!r} is not there"
+        if self._spec.match == "manifest" and len(self._named) > 1:
+            missing = next((each.uri for each in self._named if each not in self._manifests), "")
+            return f"the manifest {missing!r} is not there" if missing else ""
+        return ""
+
+
+def _still_there(found: Sequence[Found]) -> str:
+    if len(found) > 1:
+        return f"{len(found)} objects are still there"
+    return "the object is still there" if found else ""

@@ -1,0 +1,313 @@
+"""Waits for several paths, for flags and for what manifests list: by the whole wait, on MinIO, on a fake, on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from objectstore_watcher import wanted
+from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec
+from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
+from objectstore_watcher.watch import Polled, watch
+
+from tests.fake_s3 import FakeS3, error, found
+from tests.servers import MinioServer
+from tests.sidecar.proxy import Proxy
+from tests.sidecar.tools import Diary, VirtualTime, highest
+
+
+def wait(uri: str | list[str], time: VirtualTime, **options: float | str) -> tuple[Ready, list[str]]:
+    """What the wait ended with, and what its looks found wrong."""
+    diary = Diary()
+    request = time.request(uri, poll_interval=10, **options)
+    ready = watch(request, stop=time, observe=diary.append, clock=time.clock, uniform=highest)
+    return ready, [polled.unmet for polled in diary.of(Polled) if isinstance(polled, Polled)]
+
+
+def uris(ready: Ready) -> list[str]:
+    return [each.uri for each in ready.objects]
+
+
+@pytest.mark.usefixtures("flyte_env")
+class TestOnMinio:
+    @pytest.fixture(autouse=True)
+    def server(self, minio: MinioServer, bucket: str) -> None:
+        self.minio, self.bucket = minio, bucket
+
+    def put(self, key: str, data: bytes = b"data") -> Callable[[], None]:
+        return lambda: self.minio.put(self.bucket, key, data)
+
+    def remove(self, key: str) -> Callable[[], None]:
+        return lambda: self.minio.client().remove_object(self.bucket, key)
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def test_all_of_them_must_be_there(self) -> None:
+        time = VirtualTime(at_pause={1: self.put("b"), 2: self.put("c"), 3: self.put("a")})
+        asked = [self.uri(key) for key in "cab"]
+        ready, unmet = wait(asked, time)
+        assert uris(ready) == asked
+        assert unmet == [
+            f"0 of 3 objects are there; {asked[0]!r}: not there yet",
+            f"1 of 3 objects are there; {asked[0]!r}: not there yet",
+            f"2 of 3 objects are there; {asked[1]!r}: not there yet",
+            "",
+        ]
+        assert ready.uri == f"{asked[0]} and 2 more"
+
+    def test_what_is_there_is_asked_for_again_only_when_the_last_has_come(self) -> None:
+        for key in "abc":
+            self.put(key)()
+        time = VirtualTime(at_pause={4: self.put("d")})
+        with Proxy(self.minio.port) as proxy:
+            ready, _ = wait([self.uri(key) for key in "abcd"], time, endpoint=proxy.endpoint)
+        asked = [line.split()[1][-1] for line in proxy.request_lines]
+        assert asked == [*"abcd", *"ddd", "d", *"abcd"]
+        assert (ready.polls, ready.requests) == (5, len(asked))
+
+    def test_they_must_be_there_at_the_same_time(self) -> None:
+        self.put("a")()
+        time = VirtualTime(at_pause={2: self.remove("a"), 3: self.put("b"), 5: self.put("a")})
+        ready, unmet = wait([self.uri("a"), self.uri("b")], time)
+        assert ready.polls == 6
+        assert unmet[3] == f"1 of 2 objects are there; {self.uri('a')!r}: not there yet"
+
+    def test_any_of_them_is_enough_and_those_that_are_there_are_told(self) -> None:
+        def arrive() -> None:
+            for key in "cb":
+                self.put(key)()
+
+        time = VirtualTime(at_pause={2: arrive})
+        ready, unmet = wait([self.uri(key) for key in "abcd"], time, require="any")
+        assert uris(ready) == [self.uri("b"), self.uri("c")]
+        assert unmet == ["", "", ""]
+
+    def test_a_path_that_is_asked_for_twice_is_one(self) -> None:
+        time = VirtualTime(at_pause={1: self.put("a")})
+        assert uris(wait([self.uri("a"), self.uri("a")], time)[0]) == [self.uri("a")]
+
+    def test_the_first_reason_that_one_does_not_count_is_told(self) -> None:
+        self.put("a")()
+        self.put("b", b"1")()
+        time = VirtualTime(at_pause={1: self.put("b")})
+        _, unmet = wait([self.uri("a"), self.uri("b")], time, min_size=4)
+        assert unmet[0] == f"1 of 2 objects are there; {self.uri('b')!r}: the object has 1 of at least 4 bytes"
+        with pytest.raises(DeadlineExceeded, match=r"a and 1 more: what is there did not become .*has 4 of at least 5"):
+            wait([self.uri("a"), self.uri("b")], VirtualTime(), min_size=5, timeout=20)
+
+    def test_each_must_have_been_unchanged_for_long_enough_at_the_end(self) -> None:
+        self.put("a")()
+        time = VirtualTime(at_pause={1: self.put("b"), 4: self.put("a", b"other")})
+        ready, _ = wait([self.uri("a"), self.uri("b")], time, stable_for=25)
+        assert time.now - 5000 == 60, (
+            "a, unchanged at 25 s, was overwritten, which was seen at 35 s, when b was unchanged"
+        )
+        assert [each.size for each in ready.objects] == [5, 4]
+
+    def test_all_must_be_gone(self) -> None:
+        for key in "ab":
+            self.put(key)()
+        time = VirtualTime(at_pause={1: self.remove("b"), 2: self.remove("a")})
+        ready, unmet = wait([self.uri("a"), self.uri("b")], time, absent=True)
+        assert ready.objects == ()
+        assert unmet[1] == f"1 of 2 objects are gone; {self.uri('a')!r}: the object is still there"
+
+    def test_they_may_be_in_several_buckets(self) -> None:
+        other = f"{self.bucket}-2"
+        self.minio.client().make_bucket(other)
+        time = VirtualTime(at_pause={1: self.put("a"), 2: lambda: self.minio.put(other, "b")})
+        asked = [self.uri("a"), f"s3://{other}/b"]
+        assert uris(wait(asked, time)[0]) == asked
+        with pytest.raises(StoreError, match=r"s3://no-such-bucket/key: the bucket does not exist"):
+            wait([*asked, "s3://no-such-bucket/key"], VirtualTime())
+
+    def test_many_beside_each_other_share_listings(self) -> None:
+        keys = [f"in/part-{i:04}" for i in range(1_100)]
+        for key in [*keys, *(f"in/other-{i}" for i in range(20))]:
+            self.put(key)()
+        with Proxy(self.minio.port) as proxy:
+            ready, _ = wait([self.uri(key) for key in keys], VirtualTime(), endpoint=proxy.endpoint)
+        assert uris(ready) == [self.uri(key) for key in keys]
+        assert [line.split()[0] for line in proxy.request_lines] == ["GET", "GET"]
+
+    def test_several_patterns_must_each_be_met(self) -> None:
+        time = VirtualTime(at_pause={1: self.put("in/2.csv"), 2: self.put("x/1.json")})
+        patterns = [self.uri("in/*.csv"), self.uri("x/*")]
+        ready, _ = wait(patterns, time, match="glob")
+        assert uris(ready) == [self.uri("in/2.csv"), self.uri("x/1.json")]
+        self.put("in/1.csv")()
+        ready, _ = wait([*patterns, self.uri("none*")], VirtualTime(), match="glob", require="any")
+        assert uris(ready) == [self.uri("in/1.csv"), self.uri("in/2.csv"), self.uri("x/1.json")]
+
+    def test_exactly_so_many_may_match(self) -> None:
+        time = VirtualTime(
+            at_pause={1: self.put("in/1"), 2: self.put("in/2"), 3: self.put("in/3"), 4: self.remove("in/1")}
+        )
+        for key in ("in/4", "in/5"):
+            self.put(key)()
+        ready, unmet = wait(self.uri("in/*"), time, match="glob", expected_count=4)
+        assert unmet == ["2 of exactly 4 objects", "3 of exactly 4 objects", ""]
+        self.put("in/6")()
+        time = VirtualTime(at_pause={1: self.remove("in/6")})
+        ready, unmet = wait(self.uri("in/*"), time, match="glob", expected_count=4)
+        assert unmet == ["5 of exactly 4 objects", ""]
+        assert len(ready.objects) == 4
+
+    def test_nothing_counts_without_its_flag(self) -> None:
+        self.put("day-1/part-1")()
+        self.put("day-2/_SUCCESS")()
+        time = VirtualTime(at_pause={1: self.put("day-2/part-1"), 2: self.put("day-1/_SUCCESS")})
+        asked = [self.uri("day-1/part-1"), self.uri("day-2/part-1")]
+        with Proxy(self.minio.port) as proxy:
+            ready, unmet = wait(asked, time, flag="_SUCCESS", endpoint=proxy.endpoint)
+        assert uris(ready) == asked
+        assert unmet == [f"the flag {self.uri('day-1/_SUCCESS')!r} is not there"] * 2 + [""]
+        looked = [line.split()[1].removeprefix(f"/{self.bucket}/") for line in proxy.request_lines]
+        assert "day-1/part-1" not in looked[: looked.index("day-1/part-1")]
+        assert looked[:3] == ["day-1/_SUCCESS", "day-2/_SUCCESS", "day-2/part-1"], "its path is not looked at before"
+
+    @pytest.mark.parametrize("flag", ["_SUCCESS", "s3://{bucket}/out/_SUCCESS"])
+    def test_a_pattern_is_listed_once_its_flag_is_there(self, flag: str) -> None:
+        self.put("out/part-1")()
+        time = VirtualTime(at_pause={2: self.put("out/_SUCCESS")})
+        with Proxy(self.minio.port) as proxy:
+            told: dict[str, float | str] = {
+                "match": "glob",
+                "flag": flag.format(bucket=self.bucket),
+                "endpoint": proxy.endpoint,
+            }
+            ready, _ = wait(self.uri("out/part-*"), time, **told)
+        assert uris(ready) == [self.uri("out/part-1")]
+        assert [line.split()[0] for line in proxy.request_lines] == ["HEAD", "HEAD", "HEAD", "GET"]
+
+    def test_what_a_manifest_lists_must_be_there_in_full(self) -> None:
+        entries = [{"url": self.uri("a"), "meta": {"content_length": 4}}, {"url": self.uri("b")}]
+        time = VirtualTime(
+            at_pause={
+                1: self.put("manifest", json.dumps({"entries": entries}).encode()),
+                2: self.put("a", b"half"[:2]),
+                3: self.put("b"),
+                4: self.put("a", b"full"),
+            }
+        )
+        ready, unmet = wait(self.uri("manifest"), time, match="manifest")
+        assert uris(ready) == [self.uri("a"), self.uri("b")]
+        wrong = f"{self.uri('a')!r}: the object has 2 bytes, not the 4 of the manifest"
+        assert unmet == [
+            "",
+            f"0 of 2 objects are there; {self.uri('a')!r}: not there yet",
+            f"0 of 2 objects are there; {wrong}",
+            f"1 of 2 objects are there; {wrong}",
+            "",
+        ]
+
+    def test_a_manifest_is_read_again_only_when_it_was_overwritten(self) -> None:
+        self.put("day/manifest", b"a\nlost")()
+        time = VirtualTime(at_pause={1: self.put("day/a"), 3: self.put("day/manifest", b"a\nb"), 5: self.put("day/b")})
+        with Proxy(self.minio.port) as proxy:
+            ready, _ = wait(self.uri("day/manifest"), time, match="manifest", endpoint=proxy.endpoint)
+        assert uris(ready) == [self.uri("day/a"), self.uri("day/b")]
+        assert [line.split()[0] for line in proxy.request_lines].count("GET") == 2
+
+    def test_several_manifests_are_one_list(self) -> None:
+        self.put("1/manifest", b"../2/a")()
+        self.put("1/manifest", f"a\n{self.uri('2/a')}".encode())()
+        for key in ("1/a", "2/a", "2/b"):
+            self.put(key)()
+        time = VirtualTime(at_pause={2: self.put("2/manifest", b"a\nb")})
+        ready, unmet = wait([self.uri("1/manifest"), self.uri("2/manifest")], time, match="manifest")
+        assert uris(ready) == [self.uri("1/a"), self.uri("2/a"), self.uri("2/b")]
+        assert unmet[0] == f"the manifest {self.uri('2/manifest')!r} is not there"
+
+    def test_a_manifest_that_lists_nothing_known_ends_the_wait(self) -> None:
+        self.put("manifest", b"{}")()
+        with pytest.raises(StoreError, match=r"manifest: the manifest cannot be read: KeyError; let it hold one path"):
+            wait(self.uri("manifest"), VirtualTime(), match="manifest")
+
+    def test_a_manifest_that_is_too_long_ends_the_wait(self) -> None:
+        self.put("manifest", b"a\n" * (2 * 1024 * 1024 + 1))()
+        with pytest.raises(StoreError, match="the manifest has more than 4194304 bytes"):
+            wait(self.uri("manifest"), VirtualTime(), match="manifest")
+
+    def test_more_than_a_marker_can_tell_of_ends_the_wait(self) -> None:
+        for number in range(80):
+            self.put(f"{'k' * 100}{number}")()
+        patterns = [self.uri("k" * length + end) for length in range(1, 100) for end in ("*", "**", "*[0-9]")]
+        with pytest.raises(TooManyObjects, match=r"'ready' would have \d+ of at most 4194304 bytes"):
+            wait(patterns, VirtualTime(), match="glob")
+
+    def test_more_than_memory_should_hold_ends_the_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for number in range(20):
+            self.put(f"k{number}")()
+        monkeypatch.setattr(wanted, "MOST_OBJECTS", 30)
+        with pytest.raises(TooManyObjects, match="40 of at most 30 objects match; wait for fewer objects at a time"):
+            wait([self.uri("k*"), self.uri("k**")], VirtualTime(), match="glob")
+
+
+class TestFiles:
+    def test_files_are_waited_for_alike(self, tmp_path: Path) -> None:
+        (tmp_path / "manifest").write_text("a\nb")
+        time = VirtualTime(at_pause={1: (tmp_path / "a").touch, 2: (tmp_path / "b").touch})
+        ready, _ = wait(str(tmp_path / "manifest"), time, match="manifest")
+        assert uris(ready) == [f"{tmp_path}/a", f"{tmp_path}/b"]
+        ready, _ = wait([f"file://{tmp_path}/a", f"{tmp_path}/b"], VirtualTime(), flag="manifest")
+        assert uris(ready) == [f"file://{tmp_path}/a", f"{tmp_path}/b"]
+        assert uris(wait(f"file://{tmp_path}/[ab]", VirtualTime(), match="glob", expected_count=2)[0]) == [
+            f"file://{tmp_path}/{name}" for name in "ab"
+        ]
+
+    def test_a_manifest_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "manifest").write_bytes(b"x" * (4 * 1024 * 1024 + 1))
+        with pytest.raises(StoreError, match="the manifest has more than"):
+            wait(str(tmp_path / "manifest"), VirtualTime(), match="manifest")
+
+
+def test_one_that_the_server_refuses_ends_the_wait_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with FakeS3(found(), error(403, "AccessDenied")) as server, pytest.raises(StoreError) as refused:
+        wait(["s3://bucket/a", "s3://bucket/b"], VirtualTime(), endpoint=server.endpoint)
+    assert str(refused.value).startswith("s3://bucket/b: the server refuses access (403)")
+
+
+def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with FakeS3(error(403, "AccessDenied"), found()) as server:
+        ready, _ = wait([f"s3://bucket/{i:02}" for i in range(20)], VirtualTime(), endpoint=server.endpoint)
+    assert [request.method for request in server.requests] == ["GET", *["HEAD"] * 20]
+    assert len(ready.objects) == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"uri": ()}, "path: is 0 paths; give a path, or a list of 1 to 10000 of them"),
+        ({"uri": ["s3://bucket/key"] * (MOST_PATHS + 1)}, "path: is 10001 paths"),
+        ({"uri": ["s3://bucket/key", 5]}, "path: is 2 paths"),
+        ({"uri": ["s3://bucket/key", "s3://b"]}, "path 's3://b': 'b' cannot be the name of a bucket"),
+        ({"uri": {"s3://bucket/key": 1}}, "path: is a dict"),
+        ({"require": "most"}, "--require (require): 'most' is unknown; use all or any"),
+        ({"expected_count": 2}, "--expected-count (expected_count): is of patterns; add --match=glob"),
+        ({"match": "glob", "expected_count": 2, "min_count": 3}, "--min-count (min_count): says the same as"),
+        ({"match": "glob", "expected_count": -1}, "--expected-count (expected_count): -1 is no number of objects"),
+        ({"absent": True, "flag": "_SUCCESS"}, "--absent (absent): cannot be had with flag; leave one of them out"),
+        ({"absent": True, "match": "manifest"}, "--absent (absent): cannot be had with match"),
+        ({"uri": ["s3://bucket/a", "s3://bucket/b"], "etag": "e"}, "--etag (etag): is of one object"),
+        ({"match": "manifest", "version_id": "v"}, "--version-id (version_id): is of one object"),
+        ({"flag": "x" * 1025}, "--flag (flag): "),
+    ],
+)
+def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        WatchSpec(**{"uri": "s3://bucket/a*", **options})
+    assert told in str(refused.value)
+
+
+def test_a_flag_that_cannot_be_beside_the_path_ends_the_wait() -> None:
+    with pytest.raises(InvalidArgument, match=r"path 's3://bucket/a/\.\./b'"):
+        wait("s3://bucket/a/key", VirtualTime(), flag="../b")
