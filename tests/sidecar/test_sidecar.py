@@ -5,13 +5,15 @@ import math
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from objectstore_watcher import contract, waiting
+from objectstore_watcher import contract, sidecar, waiting
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, StoreError, WatcherDied
 
@@ -309,6 +311,19 @@ def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory
         start("--dir", marker_directory, URI, "--heartbeat-interval=0.5", "--request-timeout=1h", **server.env())
         eventually(lambda: len(server.requests) > 0, "the watcher asks")
         beats(marker_directory)
+
+
+def test_a_look_may_take_its_time_before_the_watching_thread_counts_as_stuck(
+    marker_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(sidecar, "time", SimpleNamespace(monotonic=lambda: now))
+    watcher = sidecar.Sidecar(marker_directory, None, lambda event: None, threading.Event())
+    watcher.request = Request(spec=WatchSpec(uri="/any", request_timeout=3600))
+    now += 3600 + sidecar.STUCK_AFTER
+    assert watcher.alive()
+    now += 2 * 3600 + 1
+    assert not watcher.alive()
 
 
 class Stuck(Watcher):
