@@ -208,7 +208,9 @@ build() {
 # there it is pulled first, by a reference that implies one. Docker's build would not
 # keep what it pulls as an image, and the tests ask for its size.
 python_image() {
-  if [ "$(which_images)" = airgap ]; then
+  local images
+  images=$(which_images) # not in the condition, where a failure would go unnoticed
+  if [ "$images" = airgap ]; then
     "$ROOT/k8s/airgap/images.sh" python
     printf '%s' "$STOCK_PYTHON_IMAGE"
   elif [ "$ENGINE" = podman ]; then

@@ -16,18 +16,19 @@ from tests.servers import ROOT
 
 DOCKER, PODMAN = "Docker version 28.2.2, build e6534b4", "podman version 4.3.1"
 
-Shell = Callable[[str], str]
+Shell = Callable[..., str]
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """Runs a command that finds the programs of `program` before all others; what it prints."""
 
-    def run(command: str) -> str:
+    def run(command: str, **more: str) -> str:
         env = {
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "OBJECTSTORE_SENSOR_CACHE": str(tmp_path / "cache"),
             "IMAGES": "stock",
+            **more,
         }
         return subprocess.run(
             ["bash", "-c", command], cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True
@@ -78,3 +79,10 @@ def test_with_docker_the_base_of_our_images_is_pulled_where_it_is_not_there(tmp_
     base = shell("tools/cluster.sh base")
     assert base.startswith("python:")
     assert f"pull --quiet {base}" in (tmp_path / "docker.calls").read_text().splitlines()
+
+
+def test_a_wrong_choice_of_images_is_told_before_anything_is_pulled(tmp_path: Path, shell: Shell) -> None:
+    program(tmp_path, "docker", DOCKER)
+    with pytest.raises(subprocess.CalledProcessError):
+        shell("tools/cluster.sh base", IMAGES="stok")
+    assert "pull" not in (tmp_path / "docker.calls").read_text()
