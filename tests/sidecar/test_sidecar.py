@@ -313,6 +313,11 @@ def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory
         beats(marker_directory)
 
 
+def test_an_idle_watcher_beats_more_often_than_any_request_may_want() -> None:
+    """Else main, whose first look is at an old beat, would take it for dead before the first beat of the wait."""
+    assert sidecar.IDLE_HEARTBEAT < contract.SHORTEST_HEARTBEAT_INTERVAL
+
+
 def test_a_look_may_take_its_time_before_the_watching_thread_counts_as_stuck(
     marker_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
