@@ -42,8 +42,8 @@ def terminate(watcher: Watcher) -> tuple[int, str]:
 
 
 def state(directory: Path) -> dict[str, tuple[bytes, int, int]]:
-    """All files but the heartbeat: content, time, and which file it is."""
-    files = [path for path in directory.iterdir() if path.name != "heartbeat"]
+    """All files but the heartbeat and what is being written: content, time, and which file it is."""
+    files = [path for path in directory.iterdir() if path.name != "heartbeat" and not path.name.startswith(".")]
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
 
