@@ -205,14 +205,19 @@ build() {
 }
 
 # python_image: the base for images of ours. Podman knows no default registry, so
-# there it is pulled first, by a reference that implies one.
+# there it is pulled first, by a reference that implies one. Docker's build would not
+# keep what it pulls as an image, and the tests ask for its size.
 python_image() {
-  if [ "$(which_images)" = airgap ]; then
+  local images
+  images=$(which_images) # not in the condition, where a failure would go unnoticed
+  if [ "$images" = airgap ]; then
     "$ROOT/k8s/airgap/images.sh" python
     printf '%s' "$STOCK_PYTHON_IMAGE"
   elif [ "$ENGINE" = podman ]; then
     podman pull --quiet "docker://$STOCK_PYTHON_IMAGE"
   else
+    [ -n "$(image_field "$STOCK_PYTHON_IMAGE" .Id)" ] ||
+      step "image $STOCK_PYTHON_IMAGE: pull" docker pull --quiet "$STOCK_PYTHON_IMAGE"
     printf '%s' "$STOCK_PYTHON_IMAGE"
   fi
 }

@@ -24,11 +24,17 @@ use_engine() {
 find_engine() {
   local engine
   for engine in docker podman; do
-    if have "$engine" && timeout 30 "$engine" info >/dev/null 2>&1; then
+    if have "$engine" && ! is_podman_as_docker "$engine" && timeout 30 "$engine" info >/dev/null 2>&1; then
       printf '%s' "$engine"
       return
     fi
   done
+}
+
+# Some distributions give podman the name of docker, too; what it does differently
+# it does under that name as well.
+is_podman_as_docker() {
+  [ "$1" = docker ] && [[ $(docker --version 2>/dev/null) == *podman* ]]
 }
 
 install_podman() {

@@ -13,8 +13,8 @@ file          writer    meaning
 ``failed``    watcher   JSON: why the wait ended without it, and whether a new attempt can help
 ============= ========= =================================================================================
 
-Existence is the state: ``until [ -e ready ]; do sleep 1; done`` is a correct reader. Each file appears whole or not
-at all, once, and ``ready`` and ``failed`` exclude each other.
+Existence is the state: ``until [ -e ready ]; do [ ! -e failed ] || exit 1; sleep 1; done`` is a correct reader. Each
+file appears whole or not at all, once, and ``ready`` and ``failed`` exclude each other.
 """
 
 from __future__ import annotations

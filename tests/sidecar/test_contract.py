@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from objectstore_watcher import cli, contract
 from objectstore_watcher.contract import Failed, Matched, Ready, Request, WatchSpec
-from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
+from objectstore_watcher.errors import (
+    KINDS,
+    InvalidArgument,
+    MarkerError,
+    StoreError,
+    TooManyObjects,
+    WaitError,
+    rebuild,
+)
 
 from tests.sidecar import hostile
 from tests.sidecar.tools import listing
@@ -273,15 +282,28 @@ def test_ready_and_failed_exclude_each_other_and_themselves(
     assert contract.terminal(marker_directory) == first
 
 
+def shell_that_waits(directory: Path) -> subprocess.Popen[bytes]:
+    """Waits as the contract says that one can."""
+    loop = re.search("``(until .*; done)``", contract.__doc__ or "")
+    assert loop
+    return subprocess.Popen(["sh", "-c", loop[1]], cwd=directory)
+
+
 def test_a_shell_can_wait_for_ready(marker_directory: Path) -> None:
     """A container that is not Python needs no more than this."""
-    shell = subprocess.Popen(["sh", "-c", "until [ -e ready ]; do sleep 0.05; done"], cwd=marker_directory)
+    shell = shell_that_waits(marker_directory)
     contract.beat(marker_directory)
     contract.write(marker_directory, Request(spec=WatchSpec(uri=URI)))
     still_waiting = shell.poll() is None
     contract.write(marker_directory, Ready(uri=URI))
     assert still_waiting
     assert shell.wait(timeout=30) == 0
+
+
+def test_a_shell_does_not_wait_for_what_will_not_come(marker_directory: Path) -> None:
+    shell = shell_that_waits(marker_directory)
+    contract.write(marker_directory, Failed.of(URI, StoreError(URI, kind="bucket_missing")))
+    assert shell.wait(timeout=30) == 1
 
 
 def test_fields_of_a_newer_writer_are_passed_over(marker_directory: Path) -> None:

@@ -43,6 +43,8 @@ def test_killed_at_every_step_a_reader_sees_nothing_or_the_whole_and_the_next_wr
     assert {f"{event} {what}" for event in ("c_call", "c_return") for what in ("open", "flock", "fsync", "link")} <= {
         *steps
     }, "the steps that matter are among them"
+    assert steps.index("c_return fsync") < steps.index("c_call link"), "what it holds is on the disk before its name is"
+    assert steps.count("c_return fsync") == 2, "the file's, and the directory's"
     seen = [_seen(tmp_path / directory, name) for directory in listing(tmp_path)]
     first_whole = seen.index(True)
     assert seen == [False] * first_whole + [True] * (len(seen) - first_whole)

@@ -5,13 +5,15 @@ import math
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from objectstore_watcher import contract, waiting
+from objectstore_watcher import contract, sidecar, waiting
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, StoreError, WatcherDied
 
@@ -40,8 +42,8 @@ def terminate(watcher: Watcher) -> tuple[int, str]:
 
 
 def state(directory: Path) -> dict[str, tuple[bytes, int, int]]:
-    """All files but the heartbeat: content, time, and which file it is."""
-    files = [path for path in directory.iterdir() if path.name != "heartbeat"]
+    """All files but the heartbeat and what is being written: content, time, and which file it is."""
+    files = [path for path in directory.iterdir() if path.name != "heartbeat" and not path.name.startswith(".")]
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
 
@@ -304,7 +306,7 @@ def test_a_bad_request_is_answered_with_failed_and_logged(
 # The heartbeat
 
 
-@pytest.mark.parametrize("answer", [Answer(503), SILENT, found()], ids=["error", "silence", "success"])
+@pytest.mark.parametrize("answer", [Answer(503), SILENT, DRIP, found()], ids=["error", "silence", "drip", "success"])
 def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory: Path, answer: Answer) -> None:
     with FakeS3(answer) as server:
         start("--dir", marker_directory, URI, "--heartbeat-interval=0.5", "--request-timeout=1h", **server.env())
@@ -312,25 +314,44 @@ def test_the_heart_beats_whatever_the_server_does(start: Start, marker_directory
         beats(marker_directory)
 
 
-class Impatient(Watcher):
-    """A watcher whose patience with its watching thread is a second and not a minute."""
+def test_an_idle_watcher_beats_more_often_than_any_request_may_want() -> None:
+    """Else main, whose first look is at an old beat, would take it for dead before the first beat of the wait."""
+    assert sidecar.IDLE_HEARTBEAT < contract.SHORTEST_HEARTBEAT_INTERVAL
+
+
+def test_a_look_may_take_its_time_before_the_watching_thread_counts_as_stuck(
+    marker_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(sidecar, "time", SimpleNamespace(monotonic=lambda: now))
+    watcher = sidecar.Sidecar(marker_directory, None, lambda event: None, threading.Event())
+    watcher.request = Request(spec=WatchSpec(uri="/any", request_timeout=3600))
+    now += 3600 + sidecar.STUCK_AFTER
+    assert watcher.alive()
+    now += 2 * 3600 + 1
+    assert not watcher.alive()
+
+
+class Stuck(Watcher):
+    """A watcher whose watching thread hangs; its patience with that is a second and not a minute."""
 
     COMMAND = (
         sys.executable,
         "-c",
-        "import sys\nfrom objectstore_watcher import cli, sidecar\nsidecar.STUCK_AFTER = 1.0\ncli.main(sys.argv[1:])",
+        "import sys, time\nfrom objectstore_watcher import cli, sidecar\nsidecar.STUCK_AFTER = 1.0\n"
+        "sidecar.watch = lambda *args, **options: time.sleep(3600)\ncli.main(sys.argv[1:])",
     )
 
 
 def test_the_heart_stops_when_the_watching_thread_is_stuck(marker_directory: Path) -> None:
-    """A server that sends a byte now and then holds a request for ever."""
-    args = ["--dir", str(marker_directory), "--heartbeat-interval=0.5", "--request-timeout=0.2", URI]
-    with FakeS3(DRIP) as server, Impatient([*args, "--metrics-address=127.0.0.1:0"], server.env()) as watcher:
-        eventually(lambda: len(server.requests) > 0, "the watcher asks")
+    """No way to get stuck is known, since looks end in time; so one is made."""
+    interval = 0.5
+    args = ["--dir", str(marker_directory), f"--heartbeat-interval={interval}", "--request-timeout=0.2", URI]
+    with Stuck([*args, "--metrics-address=127.0.0.1:0"], {}) as watcher:
         url = metrics_url(watcher)
         eventually(lambda: get(f"{url}/healthz")[0] == 503, "it is no longer healthy")
-        with pytest.raises(WatcherDied):
-            waiting.wait(marker_directory, 0.1, until=math.inf)
+        with pytest.raises(WatcherDied, match=r"gave no sign of life for 1\.5 s"):  # else: it lives, and gave no answer
+            waiting.wait(marker_directory, interval, until=time.monotonic() + 30)
 
 
 def test_a_directory_that_goes_away_ends_the_watcher_with_the_code_for_it(

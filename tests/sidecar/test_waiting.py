@@ -7,6 +7,7 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from objectstore_watcher import contract, waiting
@@ -106,6 +107,28 @@ def test_a_main_that_is_held_up_does_not_take_that_for_silence(
             contract.beat(marker_directory)
 
     monkeypatch.setattr(waiting, "last_heartbeat", last_heartbeat)
+    contract.beat(marker_directory)
+    assert waiting.wait(marker_directory, INTERVAL, until=math.inf, sleep=sleep) == Ready(uri=URI)
+
+
+def test_a_heartbeat_counts_from_when_it_was_seen(marker_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from before main stood still, which then read a fresh one."""
+    now, looks = 0.0, 0
+
+    def last_heartbeat(directory: Path) -> int:
+        nonlocal now, looks
+        looks += 1
+        now += 4 * INTERVAL if looks == 1 else 0
+        return contract.last_heartbeat(directory)
+
+    def sleep(pause: float) -> None:
+        nonlocal now
+        now += INTERVAL
+        if looks == 2:
+            contract.write(marker_directory, Ready(uri=URI))
+
+    monkeypatch.setattr(waiting, "last_heartbeat", last_heartbeat)
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: now))
     contract.beat(marker_directory)
     assert waiting.wait(marker_directory, INTERVAL, until=math.inf, sleep=sleep) == Ready(uri=URI)
 

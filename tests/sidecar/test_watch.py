@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objectstore_watcher.contract import Matched, Ready, Request
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError
+from objectstore_watcher.stores import Found
+from objectstore_watcher.targets import Target
 from objectstore_watcher.watch import (
     BACKOFF_CAP,
     BACKOFF_FIRST,
@@ -133,6 +136,30 @@ def test_a_look_that_the_deadline_comes_into_is_not_the_last(tmp_path: Path) -> 
 
     ready = watch(request, stop=time, observe=observe, clock=time.clock, uniform=highest)
     assert (ready.polls, ready.waited) == (4, 26.0)
+
+
+def test_a_look_gets_the_time_until_the_deadline_and_no_more() -> None:
+    time, given = VirtualTime(), list[float]()
+
+    class Nothing:
+        def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
+            given.append(within)
+            return ()
+
+        def read(self, within: float, target: Target) -> bytes | None:
+            return None
+
+    request = time.request(URI, poll_interval=10, timeout=25)
+    with pytest.raises(DeadlineExceeded):
+        watch(
+            request,
+            stop=time,
+            observe=lambda event: None,
+            opened_by=lambda spec, on_request: Nothing(),
+            clock=time.clock,
+            uniform=highest,
+        )
+    assert given == [25, 15, 5, 0]
 
 
 @pytest.mark.parametrize("exists", [True, False])
