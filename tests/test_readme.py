@@ -69,6 +69,19 @@ def test_the_decorated_function_runs_as_the_readme_says(minio: MinioServer, buck
     assert done.stdout.splitlines()[-1] == "5"
 
 
+def test_the_list_is_waited_for_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
+    paths = [f"s3://{bucket}/{key}" for key in "ab"]
+    for key in "ab":
+        minio.put(bucket, key)
+    script = tmp_path / "readme_several.py"
+    script.write_text(example("several") + f"\nprint(wait_for_parts(paths={paths}))\n")
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "2"
+
+
 def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:
     program, path, *flags = shlex.split(example("command").removeprefix("$ "))
     assert (program, path) == ("objectstore-watcher", "s3://bucket/key")

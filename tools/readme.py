@@ -9,6 +9,7 @@ from pathlib import Path
 
 from objectstore_sensor import WaitForObjectStoreFile
 from objectstore_watcher import cli, contract
+from objectstore_watcher import manifests as manifest_module
 from objectstore_watcher import patterns as pattern_module
 from objectstore_watcher.errors import KINDS, Action, Kind
 from objectstore_watcher.metrics import Metrics
@@ -64,6 +65,22 @@ def patterns() -> str:
     return _table(("in a pattern", "stands for"), [(f"`{name}`", text.replace("``", "`")) for name, text in rows])
 
 
+def manifests() -> str:
+    """What manifests look like, from their module's docstring."""
+    lines = (manifest_module.__doc__ or "").splitlines()
+    begin, _, end = (number for number, line in enumerate(lines) if line.startswith("==="))
+    width = lines[begin].index(" ")
+    rows: list[list[str]] = []
+    for line in lines[begin + 3 : end]:
+        content, text = line[:width].strip(), line[width:].strip()
+        if content:
+            rows.append([content.replace("``", "`"), text])
+        else:
+            rows[-1][1] += " " + text
+    cells = [(content, text.replace("``", "`")) for content, text in rows]
+    return _table(("a manifest", "lists"), cells)
+
+
 def errors() -> str:
     """The table of errors."""
     rows = [
@@ -91,7 +108,7 @@ def metrics() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    table.__name__: table for table in (sensor, flags, exits, files, patterns, errors, metrics)
+    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics)
 }
 
 
