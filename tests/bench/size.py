@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from objectstore_watcher import waiting
 
-from tests.bench.instruments import MIB, Usage, cpu_seconds
+from tests.bench.instruments import MIB, Usage, cpu_seconds, peak_rss
 from tests.bench.laboratory import Laboratory, Main
 from tests.bench.report import Figure, ms
 from tests.bench.watchers import WARM_UP, ServedWatcher, await_ready, await_requests, polling
+from tests.fake_listing import PAGE, FakeListing
+from tests.servers import eventually
 
 SCRAPE_EVERY = 15
 """Seconds between two scrapes of Prometheus, as its example configuration has it."""
+
+MOST_OF_SCAN = 2 * MIB
+"""Bytes: noise of the allocator. A million keys that are kept would take a hundred times as much."""
 
 
 def waiting_pod(lab: Laboratory, main: Main, seconds: int) -> Iterator[Figure]:
@@ -88,3 +94,32 @@ def many_polls(lab: Laboratory, polls: int) -> Iterator[Figure]:
         reached=after.rss - before.rss <= MIB // 4 and after.fds <= before.fds and after.threads <= before.threads,
         method=f"the same process, poll interval 1 ms, scraped twice a second; counted from poll {WARM_UP} on",
     )
+
+
+def scan_of_many(lab: Laboratory, objects: int) -> Figure:
+    """What a scan of a large prefix takes."""
+    growth, seconds = scan(lab.new_directory(), objects)
+    return Figure(
+        name=f"scan of a prefix of {objects:,} objects",
+        limit=f"constant memory: at most {MOST_OF_SCAN // MIB} MiB more than for {_FEW:,}",
+        measured=f"{growth / 1024:+,.0f} KiB peak RSS; {seconds:.0f} s for {objects // PAGE + 1:,} LISTs",
+        reached=growth <= MOST_OF_SCAN,
+        method=f"a fresh watcher with --match=glob before a fake S3 that pages; its peak RSS after {_WARM_SCANS} scans of"
+        f" {_FEW:,} objects, and after one of {objects:,}, none of which matches; n = 1",
+    )
+
+
+_FEW = 5 * PAGE
+_WARM_SCANS = 5
+
+
+def scan(directory: Path, objects: int) -> tuple[int, float]:
+    """How many bytes the watcher's peak memory rises from a few pages to ``objects``, and the seconds of that scan."""
+    with FakeListing(_FEW) as server:
+        args = ["--match=glob", "--poll-interval=0.1", "--", "s3://bucket/big/*.none"]
+        with ServedWatcher(directory, server.env(), args) as watcher:
+            eventually(lambda: server.scans(_FEW) >= _WARM_SCANS, f"scans of {_FEW} objects")
+            before, began = peak_rss(watcher.pid), time.monotonic()
+            server.total = objects
+            eventually(lambda: server.scans(objects) > 0, f"a scan of {objects} objects", timeout=600)
+            return peak_rss(watcher.pid) - before, time.monotonic() - began

@@ -12,6 +12,7 @@ from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.stores import open_store
 
 from tests.bench.instruments import MIB, RecordingProxy
+from tests.bench.size import MOST_OF_SCAN, scan
 from tests.bench.watchers import ServedWatcher, await_ready, await_requests, foreign, loaded_with_contract, polling
 from tests.servers import MinioServer, eventually
 
@@ -55,6 +56,11 @@ def test_many_polls_take_one_head_each_and_leave_nothing_behind(
     assert after.fds == before.fds
     assert after.threads <= before.threads + 2  # the look under way, and the one before it that just ends
     assert after.rss - before.rss < MIB // 4
+
+
+def test_a_large_prefix_is_scanned_in_the_memory_of_a_small_one(marker_directory: Path) -> None:
+    growth, _ = scan(marker_directory, 50_000)
+    assert growth <= MOST_OF_SCAN
 
 
 def test_a_waiting_watcher_takes_at_most_45_mib(
