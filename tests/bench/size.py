@@ -104,8 +104,8 @@ def scan_of_many(lab: Laboratory, objects: int) -> Figure:
         limit=f"constant memory: at most {MOST_OF_SCAN // MIB} MiB more than for {_FEW:,}",
         measured=f"{growth / 1024:+,.0f} KiB peak RSS; {seconds:.0f} s for {objects // PAGE + 1:,} LISTs",
         reached=growth <= MOST_OF_SCAN,
-        method=f"a fresh watcher with --match=glob before a fake S3 that pages; its peak RSS after {_WARM_SCANS} scans of"
-        f" {_FEW:,} objects, and after one of {objects:,}, none of which matches; n = 1",
+        method=f"a fresh watcher with --match=glob before a fake S3 that pages: its peak RSS after {_WARM_SCANS} scans"
+        f" of {_FEW:,} objects, and after one of {objects:,}, none of which matches; n = 1",
     )
 
 
