@@ -42,6 +42,14 @@ def test_a_look_leaves_no_garbage_for_the_collector(bucket: str, flyte_env: dict
         gc.enable()
 
 
+@pytest.mark.usefixtures("flyte_env")
+def test_the_proxy_tells_a_list_from_a_head(proxy: RecordingProxy, bucket: str) -> None:
+    for match in ("glob", "exact"):
+        spec = WatchSpec(uri=f"s3://{bucket}/a*", match=match, endpoint=proxy.endpoint)
+        open_store(spec, lambda operation, outcome: None).look()
+    assert [name for _, name in proxy.requests] == ["LIST", "HEAD"]
+
+
 def test_many_polls_take_one_head_each_and_leave_nothing_behind(
     minio: MinioServer, proxy: RecordingProxy, bucket: str, marker_directory: Path
 ) -> None:

@@ -39,7 +39,7 @@ class Waiter:
 
 
 def ours() -> list[Waiter]:
-    """This product's modes: each has its line here."""
+    """This product's modes: a new one gets its line here."""
     return [
         Waiter(name="`exact`", command=_watcher(1), default=10),
         *(
