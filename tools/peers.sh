@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints, for each tool that make bench compares the watcher with, its name and the Python of an environment of its
-# own that holds it; makes the environments on the first call (a minute). make test needs none of them.
+# own that holds it; makes the environments on the first call (a minute, 500 MB). make test needs none of them.
 . "$(dirname "$0")/lib.sh"
 
 export UV_PYTHON_DOWNLOADS=never

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import statistics
 import subprocess
 import time
 import uuid
@@ -42,7 +43,7 @@ METHOD = (
     " us-east-1; on AWS, `exact` asks one GET more in 60 looks, which MinIO makes unnecessary, and `glob` one LIST more"
     " where the prefix holds whole pages of 1,000 objects",
     "memory: the most resident bytes of the waiting process in any run",
-    "end: the longest time in any run from the return of a PUT just after a look to the end of the process, at the"
+    "end: the median time from the return of a PUT just after a look to the end of the process, at the"
     " interval named beside it",
     "flytekit's sensor runs in its local loop, a look a second; the interval in the table is that of Flyte's engine",
 )
@@ -78,7 +79,7 @@ def row(waiter: Waiter, waits: Sequence[Wait]) -> tuple[str, ...]:
         f"{sum(look.values()) * 3600 / waiter.default:,.0f}",
         *(f"{cost.dollars_per_hour(look, interval):.6f}" for interval in (waiter.default, COMMON_INTERVAL)),
         f"{max(wait.rss for wait in waits) / MIB:.0f} MiB",
-        f"{max(wait.taken for wait in waits):.2f} s at {waiter.interval:g} s",
+        f"{statistics.median(wait.taken for wait in waits):.2f} s at {waiter.interval:g} s",
     )
 
 

@@ -80,5 +80,5 @@ def test_a_row_tells_the_usual_look_at_the_tool_s_own_interval_and_at_the_common
         "$ an hour": "0.000324",
         "$ an hour, a look each 10 s": "0.001944",
         "memory": "40 MiB",
-        "PUT just after a look -> end": "4.90 s at 5 s",
+        "PUT just after a look -> end": "4.55 s at 5 s",
     }
