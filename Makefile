@@ -51,8 +51,9 @@ chaos: setup  ## waits under faults for long: WAITS=20000 SEED=1; make test runs
 	@tools/minio.sh >/dev/null
 	pytest tests/chaos --chaos-waits=$(WAITS) --chaos-seed=$(SEED)
 
-bench: setup  ## the figures of the README, measured here
+bench: setup  ## the figures of the README, measured here; what waits cost, beside other tools
 	@tools/minio.sh >/dev/null
+	@tools/peers.sh >/dev/null
 	python -m tests.bench
 
 docs: setup  ## write the README's tables and the rendered pod from the code

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
+from typing_extensions import Self
+
 LAST_MODIFIED = "Mon, 01 Jun 2026 12:00:00 GMT"
 
 
@@ -99,7 +101,7 @@ class FakeS3:
         self.port = self._server.server_address[1]
         self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> FakeS3:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

@@ -14,9 +14,11 @@ from types import TracebackType
 
 import psutil
 
+from tests.bench.cost import operation
+
 MIB = 2**20
 
-_REQUEST_LINE = re.compile(rb"^([A-Z]+) \S+ HTTP/1\.1\r\n", re.MULTILINE)
+_REQUEST_LINE = re.compile(rb"^([A-Z]+) (\S+) HTTP/1\.1\r\n", re.MULTILINE)
 
 
 class RecordingProxy:
@@ -24,7 +26,7 @@ class RecordingProxy:
 
     def __init__(self, port: int) -> None:
         self.requests: list[tuple[float, str]] = []
-        """Arrival on the monotonic clock, in seconds, and method."""
+        """Arrival on the monotonic clock, in seconds, and operation: the method, or LIST for a GET that lists."""
         proxy = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -58,7 +60,8 @@ class RecordingProxy:
                     return
                 if end is client:
                     now = time.monotonic()
-                    self.requests += [(now, line.decode()) for line in _REQUEST_LINE.findall(data)]
+                    lines = _REQUEST_LINE.findall(data)
+                    self.requests += [(now, operation(method.decode(), target.decode())) for method, target in lines]
                 other[end].sendall(data)
 
 
@@ -110,6 +113,12 @@ class Usage:
         process = psutil.Process(pid)
         memory = process.memory_full_info()
         return cls(memory.rss, memory.uss, process.num_fds(), process.num_threads())
+
+
+def peak_rss(pid: int) -> int:
+    """The most bytes that a process has had resident so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def cpu_seconds(pid: int) -> float:

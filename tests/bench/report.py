@@ -58,3 +58,9 @@ def left_out(times: Sequence[Time]) -> str:
 def ms(seconds: float) -> str:
     """A time as text."""
     return f"{seconds * 1000:.1f} ms"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, whose first row is its head."""
+    head, *body = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))

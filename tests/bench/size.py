@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from minio.commonconfig import SnowballObject
 from objectstore_watcher import waiting
+from objectstore_watcher.contract import WatchSpec
 
-from tests.bench.instruments import MIB, Usage, cpu_seconds
+from tests.bench import cost
+from tests.bench.instruments import MIB, RecordingProxy, Usage, cpu_seconds, peak_rss
 from tests.bench.laboratory import Laboratory, Main
 from tests.bench.report import Figure, ms
 from tests.bench.watchers import WARM_UP, ServedWatcher, await_ready, await_requests, polling
+from tests.fake_listing import PAGE, FakeListing
+from tests.servers import MinioServer, eventually
 
 SCRAPE_EVERY = 15
 """Seconds between two scrapes of Prometheus, as its example configuration has it."""
+
+MOST_OF_SCAN = 2 * MIB
+"""Bytes: noise of the allocator. A million keys that are kept would take a hundred times as much."""
 
 
 def waiting_pod(lab: Laboratory, main: Main, seconds: int) -> Iterator[Figure]:
@@ -87,4 +98,85 @@ def many_polls(lab: Laboratory, polls: int) -> Iterator[Figure]:
         f" {after.threads - before.threads:+d} threads",
         reached=after.rss - before.rss <= MIB // 4 and after.fds <= before.fds and after.threads <= before.threads,
         method=f"the same process, poll interval 1 ms, scraped twice a second; counted from poll {WARM_UP} on",
+    )
+
+
+def scan_of_many(lab: Laboratory, objects: int) -> Figure:
+    """What a scan of a large prefix takes."""
+    growth, seconds = scan(lab.new_directory(), objects)
+    return Figure(
+        name=f"scan of a prefix of {objects:,} objects",
+        limit=f"constant memory: at most {MOST_OF_SCAN // MIB} MiB more than for {_FEW:,}",
+        measured=f"{growth / 1024:+,.0f} KiB peak RSS; {seconds:.0f} s for {objects // PAGE + 1:,} LISTs",
+        reached=growth <= MOST_OF_SCAN,
+        method=f"a fresh watcher with --match=glob before a fake S3 that pages: its peak RSS after {_WARM_SCANS} scans"
+        f" of {_FEW:,} objects, and after one of {objects:,}, none of which matches; n = 1",
+    )
+
+
+_FEW = 5 * PAGE
+_WARM_SCANS = 5
+
+
+def scan(directory: Path, objects: int) -> tuple[int, float]:
+    """How many bytes the watcher's peak memory rises from a few pages to ``objects``, and the seconds of that scan."""
+    with FakeListing(_FEW) as server:
+        args = ["--match=glob", "--poll-interval=0.1", "--", "s3://bucket/big/*.none"]
+        with ServedWatcher(directory, server.env(), args) as watcher:
+            eventually(lambda: server.scans(_FEW) >= _WARM_SCANS, f"scans of {_FEW} objects")
+            before, began = peak_rss(watcher.pid), time.monotonic()
+            server.total = objects
+            eventually(lambda: server.scans(objects) > 0, f"a scan of {objects} objects", timeout=600)
+            return peak_rss(watcher.pid) - before, time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Many:
+    """A wait for many keys: requests of its first look, of one in its course, of its last; its peak memory in bytes."""
+
+    first: dict[str, int]
+    later: dict[str, int]
+    last: dict[str, int]
+    rss: int
+
+
+KEYS = 10_000
+
+_LOOKS_APART = 2.0
+"""Seconds: longer than a look at all keys takes on a busy machine."""
+
+
+def many_keys(minio: MinioServer, proxy: RecordingProxy, bucket: str, directory: Path) -> Many:
+    """Wait for `KEYS` keys beside each other, of which one is missing for some looks."""
+    keys = [f"many-keys/part-{number:06}" for number in range(KEYS)]
+    objects = [SnowballObject(key, data=io.BytesIO(b""), length=0) for key in keys[:-1]]
+    minio.client().upload_snowball_objects(bucket, objects)
+    proxy.requests.clear()
+    with ServedWatcher(directory, {**minio.flyte_env(), "FLYTE_AWS_ENDPOINT": proxy.endpoint}) as watcher:
+        uris = tuple(f"s3://{bucket}/{key}" for key in keys)
+        waiting.ask(directory, WatchSpec(uri=uris, poll_interval=_LOOKS_APART))
+        eventually(lambda: len(_looks(proxy)) > 3, "some looks")
+        minio.put(bucket, keys[-1])
+        assert len(await_ready(directory).objects) == KEYS
+        first, *_, later, last = map(dict, _looks(proxy))
+        return Many(first, later, last, peak_rss(watcher.pid))
+
+
+def _looks(proxy: RecordingProxy) -> Sequence[Mapping[str, int]]:
+    return cost.looks(list(proxy.requests), _LOOKS_APART / 2)
+
+
+def many(lab: Laboratory) -> Figure:
+    """What a wait for many keys takes."""
+    seen = many_keys(lab.minio, lab.proxy, lab.bucket, lab.new_directory())
+    looks = [
+        f"{name} {cost.told(look)}"
+        for name, look in (("first", seen.first), ("later", seen.later), ("last", seen.last))
+    ]
+    return Figure(
+        name=f"{KEYS:,} exact keys in one watcher",
+        limit="150 MiB RSS; a look costs what the cheaper of LIST and HEAD does",
+        measured=f"{seen.rss / MIB:.0f} MiB peak RSS; requests of a look: {'; '.join(looks)}",
+        reached=seen.rss <= 150 * MIB and sum(seen.first.values()) <= KEYS // PAGE,
+        method="a fresh watcher before MinIO, keys beside each other, all but one of which are there; n = 1",
     )

@@ -11,6 +11,7 @@ from objectstore_watcher import waiting
 from objectstore_watcher.contract import WatchSpec
 
 from tests.bench.instruments import MIB, RecordingProxy
+from tests.bench.size import MOST_OF_SCAN, many_keys, scan
 from tests.bench.watchers import ServedWatcher, await_ready, await_requests, foreign, loaded_with_contract, polling
 from tests.servers import MinioServer, eventually
 from tests.sidecar.tools import Opened
@@ -35,10 +36,18 @@ def test_a_look_leaves_no_garbage_for_the_collector(bucket: str, flyte_env: dict
     gc.disable()
     try:
         for _ in range(20):
-            assert store.look() == ()
+            assert not store.look()
         assert gc.collect() < 20
     finally:
         gc.enable()
+
+
+@pytest.mark.usefixtures("flyte_env")
+def test_the_proxy_tells_a_list_from_a_head(proxy: RecordingProxy, bucket: str) -> None:
+    for match in ("glob", "exact"):
+        spec = WatchSpec(uri=f"s3://{bucket}/a*", match=match, endpoint=proxy.endpoint)
+        Opened(spec).look()
+    assert [name for _, name in proxy.requests] == ["LIST", "HEAD"]
 
 
 def test_many_polls_take_one_head_each_and_leave_nothing_behind(
@@ -55,6 +64,19 @@ def test_many_polls_take_one_head_each_and_leave_nothing_behind(
     assert after.fds == before.fds
     assert after.threads <= before.threads + 2  # the look under way, and the one before it that just ends
     assert after.rss - before.rss < MIB // 4
+
+
+def test_a_large_prefix_is_scanned_in_the_memory_of_a_small_one(marker_directory: Path) -> None:
+    growth, _ = scan(marker_directory, 50_000)
+    assert growth <= MOST_OF_SCAN
+
+
+def test_ten_thousand_keys_take_at_most_150_mib_and_a_head_a_look_while_one_is_missing(
+    minio: MinioServer, proxy: RecordingProxy, bucket: str, marker_directory: Path
+) -> None:
+    many = many_keys(minio, proxy, bucket, marker_directory)
+    assert (many.first, many.later, many.last) == ({"LIST": 10}, {"HEAD": 1}, {"HEAD": 1, "LIST": 10})
+    assert many.rss <= 150 * MIB
 
 
 def test_a_waiting_watcher_takes_at_most_45_mib(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from objectstore_watcher.stores import Found
 from objectstore_watcher.stores.batches import (
-    HEAD_DOLLARS,
-    LIST_DOLLARS,
+    HEAD_DOLLARS_PER_1000,
+    LIST_DOLLARS_PER_1000,
     REMEMBERED_FOR,
     WORTH_A_LIST,
     Batches,
@@ -21,6 +21,8 @@ from objectstore_watcher.stores.batches import (
 from tests.sidecar import hostile
 
 PAGE = 1000
+
+LIST_IN_HEADS = LIST_DOLLARS_PER_1000 / HEAD_DOLLARS_PER_1000
 
 
 class Bucket:
@@ -55,7 +57,7 @@ class Bucket:
         self.heads = self.lists = 0
         found = [each.key for each in batches.look(wanted, self.head, self.listing)]
         assert len(found) == len(set(found))
-        return set(found), self.heads + self.lists * LIST_DOLLARS / HEAD_DOLLARS
+        return set(found), self.heads + self.lists * LIST_IN_HEADS
 
     def listings_for(self, wanted: Sequence[str]) -> float:
         """What listings alone would cost, in HEADs."""
@@ -65,7 +67,7 @@ class Bucket:
             begin = bisect_right(self.keys, ordered[at][:-1])
             end = min(begin + self._page, len(self.keys))
             at = max(at + 1, bisect_right(ordered, self.keys[end - 1])) if end < len(self.keys) else len(ordered)
-        return pages * LIST_DOLLARS / HEAD_DOLLARS
+        return pages * LIST_IN_HEADS
 
 
 def names(number: int, form: str = "in/part-{:06}.csv") -> list[str]:
@@ -105,7 +107,7 @@ def test_what_was_learned_is_tried_again_since_the_bucket_changes() -> None:
     assert bucket.lists == 0
     bucket.fill(wanted)
     costs = [bucket.look(batches, wanted)[1] for _ in range(REMEMBERED_FOR)]
-    assert min(costs) == LIST_DOLLARS / HEAD_DOLLARS * 5
+    assert min(costs) == LIST_IN_HEADS * 5
 
 
 def test_some_beside_each_other_and_some_far_apart_are_asked_for_each_in_its_way() -> None:
@@ -115,7 +117,7 @@ def test_some_beside_each_other_and_some_far_apart_are_asked_for_each_in_its_way
     bucket.look(batches, [*dense, *sparse])
     found, cost = bucket.look(batches, [*dense, *sparse])
     assert found == set(dense)
-    assert cost <= 4 * LIST_DOLLARS / HEAD_DOLLARS + len(sparse)
+    assert cost <= 4 * LIST_IN_HEADS + len(sparse)
 
 
 def test_who_may_not_list_asks_for_each() -> None:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 
 from objectstore_watcher.stores import Found
 
-HEAD_DOLLARS = 0.0004 / 1000
-LIST_DOLLARS = 0.005 / 1000
-"""List prices of S3 Standard in us-east-1: https://aws.amazon.com/s3/pricing/, read in November 2026."""
+HEAD_DOLLARS_PER_1000 = 0.0004
+LIST_DOLLARS_PER_1000 = 0.005
+"""Requests to S3 Standard in us-east-1, without tax or discount: https://aws.amazon.com/s3/pricing, "Requests & data
+retrievals"."""
 
-WORTH_A_LIST = int(LIST_DOLLARS / HEAD_DOLLARS) + 1
+WORTH_A_LIST = int(LIST_DOLLARS_PER_1000 / HEAD_DOLLARS_PER_1000) + 1
 """Keys that a listing must tell of to cost less than a HEAD for each: 13."""
 
 REMEMBERED_FOR = 60
