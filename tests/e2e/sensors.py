@@ -39,12 +39,13 @@ class Sensors:
         )
 
     def start(
-        self, name: str, sensor: PythonTask, path: str, platform_env: Mapping[str, str] | None = None
+        self, name: str, sensor: PythonTask, path: str | list[str], platform_env: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Create the pod; returns its manifest."""
         execution = self.execution(name, platform_env)
-        flyte_backend.put_inputs(self.cluster.minio, execution, sensor, path=path)
-        manifest = flyte_backend.pod(sensor, EXAMPLE_IMAGE, execution, path=path)
+        (given,) = sensor.python_interface.inputs
+        flyte_backend.put_inputs(self.cluster.minio, execution, sensor, **{given: path})
+        manifest = flyte_backend.pod(sensor, EXAMPLE_IMAGE, execution, **{given: path})
         self.cluster.api.create_namespaced_pod(self.namespace, manifest)
         return manifest
 
@@ -53,13 +54,14 @@ class Sensors:
         bucket, _, key = path.removeprefix("s3://").partition("/")
         self.cluster.minio.put_object(bucket, key, io.BytesIO(data), len(data))
 
-    def succeeded(self, name: str, path: str) -> V1Pod:
-        """Wait until the pod has ended, and see that it gave Flyte the path."""
+    def succeeded(self, name: str, path: str | list[str]) -> V1Pod:
+        """Wait until the pod has ended, and see that it gave Flyte the path, or the list."""
         pod = self.cluster.ended(self.namespace, name)
         error = self.error(name)
         assert error is None, error
         assert pod.status.phase == "Succeeded"
-        assert flyte_backend.outputs(self.cluster.minio, self.execution(name)) == {"path": path}
+        given = flyte_backend.outputs(self.cluster.minio, self.execution(name))
+        assert given == {"path" if isinstance(path, str) else "paths": path}
         return pod
 
     def error(self, name: str) -> Any:  # noqa: ANN401  # a protobuf ContainerError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from flytekit import PodTemplate, Resources, task
 from kubernetes.client import (
@@ -13,7 +14,7 @@ from kubernetes.client import (
     V1Volume,
     V1VolumeMount,
 )
-from objectstore_sensor import ObjectStoreWait, WaitForObjectStoreFile, metadata
+from objectstore_sensor import ObjectStoreWait, WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
 
 CONFIG_MAP = "workflows"
 
@@ -49,6 +50,19 @@ with_own_secret = WaitForObjectStoreFile(
 impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMPLATE, **QUICK)
 
 without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)
+
+
+# What else can be waited for: see tests/features.py.
+WAIT: dict[str, Any] = {"poll_interval": 1, "timeout": "10m", "pod_template": TEMPLATE, **QUICK}
+
+pattern = WaitForObjectStoreFile(match="glob", min_count=2, **WAIT)
+whole = WaitForObjectStoreFile(min_size="1KiB", stable_for=2, **WAIT)
+fresh = WaitForObjectStoreFile(newer_than="1h", **WAIT)
+gone = WaitForObjectStoreFile(absent=True, **WAIT)
+complete = WaitForObjectStoreFiles(flag="_SUCCESS", **WAIT)
+first = WaitForObjectStoreFiles(require="any", **WAIT)
+exactly = WaitForObjectStoreFiles(match="glob", expected_count=2, **WAIT)
+listed = WaitForObjectStoreFiles(match="manifest", **WAIT)
 
 
 @task(

@@ -1,0 +1,75 @@
+"""What can be waited for besides one object, with what each wait must give: locally, and in a pod, the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flytekit.core.base_task import PythonTask
+
+from tests.e2e import workflows
+
+Given = str | Sequence[str]
+"""A key, or a list of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """A wait.
+
+    Attributes:
+        sensor: the task.
+        asked: the keys that it is given, below the test's own prefix.
+        before: objects that are there before it begins.
+        later: objects that come while it waits; None: the object goes.
+        found: the keys that it must return.
+    """
+
+    sensor: PythonTask
+    asked: Given
+    before: Mapping[str, bytes] = field(default_factory=dict)
+    later: Mapping[str, bytes | None] = field(default_factory=dict)
+    found: Given
+
+
+FEATURES = {
+    "pattern": Feature(
+        sensor=workflows.pattern,
+        asked="2026-??-*/part-[0-9].csv",
+        before={"2026-06-01/part-2.csv": b"2", "2026-06-01/sub/part-1.csv": b"1"},
+        later={"2026-06-02/part-x.csv": b"x", "2026-06-01/part-1.csv": b"1"},
+        found="2026-06-01/part-1.csv",
+    ),
+    "whole": Feature(
+        sensor=workflows.whole, asked="data", before={"data": b"half"}, later={"data": b"x" * 2048}, found="data"
+    ),
+    "fresh": Feature(sensor=workflows.fresh, asked="data", later={"data": b"new"}, found="data"),
+    "gone": Feature(sensor=workflows.gone, asked="lock", before={"lock": b""}, later={"lock": None}, found="lock"),
+    "complete": Feature(
+        sensor=workflows.complete,
+        asked=["1/b", "1/a", "2/c"],
+        before={"1/a": b"a", "1/_SUCCESS": b"", "2/c": b"c"},
+        later={"1/b": b"b", "2/_SUCCESS": b""},
+        found=["1/b", "1/a", "2/c"],
+    ),
+    "first": Feature(sensor=workflows.first, asked=["a", "b", "c"], later={"b": b"b"}, found=["b"]),
+    "exactly": Feature(
+        sensor=workflows.exactly,
+        asked=["in/*"],
+        before={"in/1": b"", "in/2": b"", "in/3": b""},
+        later={"in/2": None},
+        found=["in/1", "in/3"],
+    ),
+    "listed": Feature(
+        sensor=workflows.listed,
+        asked=["manifest"],
+        before={"a": b"a"},
+        later={"manifest": b"b\na\n", "b": b"b"},
+        found=["b", "a"],
+    ),
+}
+
+
+def paths(given: Given, path: Callable[[str], str]) -> str | list[str]:
+    """``given`` as ``path`` writes each key."""
+    return path(given) if isinstance(given, str) else [path(key) for key in given]

@@ -1,0 +1,33 @@
+"""Each wait of tests/features.py as a local run, on MinIO; tests/e2e/test_features.py runs the same in pods."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.features import FEATURES, Feature, paths
+from tests.servers import MinioServer
+
+ARRIVES_AFTER = 0.5
+
+
+@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
+def test_a_local_wait_gives_what_the_pod_gives(
+    feature: Feature, minio: MinioServer, bucket: str, flyte_env: dict[str, str]
+) -> None:
+    def change() -> None:
+        for key, data in feature.later.items():
+            if data is None:
+                minio.client().remove_object(bucket, key)
+            else:
+                minio.put(bucket, key, data)
+
+    for key, data in feature.before.items():
+        minio.put(bucket, key, data)
+    timer = threading.Timer(ARRIVES_AFTER, change)
+    timer.start()
+    (given,) = feature.sensor.python_interface.inputs
+    found = feature.sensor(**{given: paths(feature.asked, lambda key: f"s3://{bucket}/{key}")})
+    assert not timer.is_alive(), "it must wait for what comes"
+    assert found == paths(feature.found, lambda key: f"s3://{bucket}/{key}")
