@@ -103,8 +103,7 @@ class Wanted:
         self._flags_there.update(found.asked for found in self._look_at(flags, store, time_left))
         named = [each for each in self._named if each not in self._flags or self._flags[each].uri in self._flags_there]
         self._targets = self._listed_by(named, store, time_left) if self._spec.match == "manifest" else named
-        # Of any of them, those are told that are there at the same time.
-        looked = [each for each in self._targets if self._spec.require == "any" or not self._is_met(each)]
+        looked = [each for each in self._targets if not self._is_met(each)]
         self._judge(looked, self._look_at(looked, store, time_left))
         return len(flags) == len(set(self._flags.values())) and len(looked) == len(self._targets)
 

@@ -170,6 +170,13 @@ class TestOnMinio:
         assert "day-1/part-1" not in looked[: looked.index("day-1/part-1")]
         assert looked[:3] == ["day-1/_SUCCESS", "day-2/_SUCCESS", "day-2/part-1"], "its path is not looked at before"
 
+    def test_the_flags_must_be_there_at_the_end_too(self) -> None:
+        for key in ("1/part", "1/_SUCCESS"):
+            self.put(key)()
+        time = VirtualTime(at_pause={1: self.remove("1/_SUCCESS"), 2: self.put("2/part"), 3: self.put("2/_SUCCESS")})
+        with pytest.raises(DeadlineExceeded, match=r"the flag .*1/_SUCCESS' is not there"):
+            wait([self.uri("1/part"), self.uri("2/part")], time, flag="_SUCCESS", timeout=60)
+
     @pytest.mark.parametrize("flag", ["_SUCCESS", "s3://{bucket}/out/_SUCCESS"])
     def test_a_pattern_is_listed_once_its_flag_is_there(self, flag: str) -> None:
         self.put("out/part-1")()
