@@ -71,9 +71,9 @@ class Conditions:
         if found.size < spec.min_size:
             return f"has {found.size} of at least {spec.min_size} bytes"
         if found.last_modified < self._oldest:
-            return f"is older than {spec.newer_than}"
+            return f"is older than {spec.newer_than}" if found.last_modified else "does not tell when it was modified"
         if spec.etag and found.etag != spec.etag:
-            return f"has the ETag {found.etag}"
+            return f"has the ETag {found.etag}" if found.etag else "has no ETag"
         return ""
 
     def _judge_stability(self, found: Found, now: float) -> str:

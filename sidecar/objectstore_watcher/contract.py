@@ -28,6 +28,7 @@ from datetime import datetime, timedelta, timezone
 
 from objectstore_watcher import markers
 from objectstore_watcher import uri as uris
+from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError, rebuild
 from objectstore_watcher.patterns import Pattern
@@ -108,12 +109,12 @@ class WatchSpec:
     Its fields are the JSON of ``request`` and the command line's flags: ``poll_interval`` is ``--poll-interval``.
 
     Attributes:
-        uri: the object: ``s3://bucket/key``, ``file:///path`` or a plain path.
+        uri: the object: ``s3://bucket/key``, ``file:///path``, a plain path, or one of `cloud_uris`.
         poll_interval: seconds between two looks.
         timeout: seconds from the request to the deadline.
         request_timeout: seconds that one look may take, from resolving the server's name to its whole answer.
         heartbeat_interval: seconds between two heartbeats.
-        endpoint: URL of the S3 API; empty: from the environment, else AWS.
+        endpoint: URL of the object store's API; empty: from the environment, else that of its cloud.
         region: region that signs the requests; empty: from the environment, else us-east-1.
         ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
         on_missing_bucket: ``fail`` or ``wait``, one of `POLICIES`.
@@ -142,7 +143,9 @@ class WatchSpec:
         default=DEFAULT_HEARTBEAT_INTERVAL,
         metadata={"help": f"refresh the heartbeat this often; main gives up after {HEARTBEATS_MISSED} missing ones"},
     )
-    endpoint: str = field(default="", metadata={"help": "URL of the S3 API (default: from the environment, else AWS)"})
+    endpoint: str = field(
+        default="", metadata={"help": "URL of the object store's API (default: from the environment, else its cloud)"}
+    )
     region: str = field(default="", metadata={"help": "region (default: from the environment, else us-east-1)"})
     ca_file: str = field(default="", metadata={"help": "PEM file of the certificate authorities to trust"})
     on_missing_bucket: str = field(
@@ -188,9 +191,7 @@ class WatchSpec:
                 _check_text(title(option.name), getattr(self, option.name), option.metadata.get("choices"))
         newer_than(self.newer_than, datetime.now(timezone.utc))
         self._check_match(location)
-        for name in ("etag", "version_id"):
-            if getattr(self, name) and isinstance(location, uris.FileLocation):
-                raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
+        self._check_scheme(location)
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -204,11 +205,23 @@ class WatchSpec:
                 cure="raise the timeout or lower the poll interval",
             )
         if self.endpoint:
-            uris.parse_endpoint(self.endpoint, title("endpoint"))
+            cloud = location.cloud if isinstance(location, CloudLocation) else ""
+            uris.parse_endpoint(self.endpoint, title("endpoint"), cloud)
+
+    def _check_scheme(self, location: uris.Location) -> None:
+        """Refuse options that mean nothing where the path points."""
+        what, none = _NOT_OF[type(location)]
+        for name in none:
+            if getattr(self, name):
+                raise InvalidArgument(title(name), f"means nothing here: the path is {what}", cure="leave it out")
+        if self.match == "glob" and isinstance(location, WebLocation):
+            raise InvalidArgument(
+                title("match"), "a web server has no list of what it has", cure="use match=exact with the whole URL"
+            )
 
     def _check_match(self, location: uris.Location) -> None:
         if self.match == "glob":
-            Pattern(location.path if isinstance(location, uris.FileLocation) else location.key)
+            Pattern(uris.pattern_of(location))
             if self.version_id:
                 raise InvalidArgument(title("version_id"), "a pattern has no version", cure="leave it out")
         elif self.min_count != 1:
@@ -256,6 +269,15 @@ class WatchSpec:
             raise InvalidArgument(
                 "request", str(error), cure="write it with objectstore_watcher.waiting.ask"
             ) from error
+
+
+_NOT_OF: dict[type, tuple[str, tuple[str, ...]]] = {
+    uris.ObjectLocation: ("in S3", ()),
+    uris.FileLocation: ("a file", ("etag", "version_id")),
+    CloudLocation: ("in another cloud than AWS", ("region",)),
+    WebLocation: ("the URL of a web server", ("endpoint", "region", "version_id")),
+}
+"""By kind of path: how errors call it, and the options that mean nothing there."""
 
 
 def _check_text(name: str, value: object, choices: tuple[str, ...] | None) -> None:
@@ -443,7 +465,7 @@ class Ready:
     @property
     def found(self) -> str:
         """The path of the object."""
-        return f"s3://{self.bucket}/{self.key}" if self.bucket else self.key
+        return uris.parse(self.uri).at(self.key) if self.key else ""
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Ready:

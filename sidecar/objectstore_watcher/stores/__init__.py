@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.uri import FileLocation, parse
+from objectstore_watcher.uri import FileLocation, Location, parse
+
+if TYPE_CHECKING:
+    from objectstore_watcher.stores.bounded import Abortable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +21,7 @@ class Found:
 
     Attributes:
         bucket: bucket; empty for files.
-        key: key; the absolute path for files.
+        key: key; the absolute path for files, the URL for what a web server has.
         size: bytes.
         etag: ETag without quotes; empty for files.
         version_id: version in a versioned bucket, else empty.
@@ -50,7 +54,7 @@ OnRequest = Callable[[str, str], None]
 
 
 KeyPair = tuple[str, str]
-"""Access key and secret key."""
+"""Access key and secret key; for Azure: storage account and its key."""
 
 
 def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None) -> Store:
@@ -62,18 +66,30 @@ def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None 
         key_pair: credentials that come before those of the environment.
 
     Raises:
-        InvalidArgument: the endpoint, region or CA file cannot be used.
+        InvalidArgument: the endpoint, region or CA file cannot be used, or what the scheme needs is not installed.
+        StoreError: the credentials cannot be read.
     """
     from objectstore_watcher.stores.bounded import BoundedStore
 
-    location = parse(spec.uri)
+    return BoundedStore(_store_at(parse(spec.uri), spec, on_request, key_pair), spec.request_timeout)
+
+
+def _store_at(location: Location, spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None) -> Abortable:
     if isinstance(location, FileLocation):
         from objectstore_watcher.stores.local import LocalStore
 
-        return BoundedStore(LocalStore(location, spec, on_request), spec.request_timeout)
+        return LocalStore(location, spec, on_request)
+    if isinstance(location, WebLocation):
+        from objectstore_watcher.stores.web import WebStore
+
+        return WebStore(location, spec, on_request)
+    if isinstance(location, CloudLocation):
+        from objectstore_watcher.stores.cloud import CloudStore
+
+        return CloudStore(location, spec, on_request, key_pair)
     from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
 
-    return BoundedStore(S3Store(location, spec, on_request, key_pair), spec.request_timeout)
+    return S3Store(location, spec, on_request, key_pair)
 
 
 def preload() -> None:
