@@ -229,7 +229,8 @@ class CloudStore:
     def _error(self, fault: Fault) -> StoreError:
         kind = self._kind_of(fault)
         cause = StoreError(self._location.uri, kind=kind).detail
-        where = f"{self._endpoint}: {fault.seen}" if self._endpoint else fault.seen
+        is_elsewhere = fault.is_of_credentials or not self._endpoint
+        where = fault.seen if is_elsewhere else f"{self._endpoint}: {fault.seen}"
         cure = CURES.get((self._location.cloud, kind), "")
         return StoreError(self._location.uri, f"{cause} ({where})", cure=cure, kind=kind)
 

@@ -6,7 +6,6 @@ obstore reads each cloud's own variables, files and metadata services. What Flyt
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -153,19 +152,19 @@ def _azure(location: CloudLocation, endpoint: str, key_pair: KeyPair | None) -> 
     config = {option: os.environ[name] for name, option in _FLYTE_AZURE.items() if os.environ.get(name)}
     pair = key_pair or _pair(f"{ENV_PREFIX}ACCESS_KEY_ID", f"{ENV_PREFIX}SECRET_ACCESS_KEY")
     pair = pair or _pair("FLYTE_AZURE_STORAGE_ACCOUNT_NAME", "FLYTE_AZURE_STORAGE_ACCOUNT_KEY")
-    account = location.account or pair[0] or os.environ.get("FLYTE_AZURE_STORAGE_ACCOUNT_NAME", "")
-    if account:
+    named = pair[0] if pair else os.environ.get("FLYTE_AZURE_STORAGE_ACCOUNT_NAME", "")
+    if account := location.account or named:
         config["account_name"] = account
-    if pair[1] and account == pair[0]:  # the key of another account is of no use here
+    if pair and account == named:  # the key of another account is of no use here
         config["account_key"] = pair[1]
     if endpoint:
         config["endpoint"] = endpoint
     return config
 
 
-def _pair(name: str, key: str, environment: Mapping[str, str] = os.environ) -> KeyPair:
-    found = environment.get(name, ""), environment.get(key, "")
-    return found if all(found) else ("", "")
+def _pair(name: str, key: str) -> KeyPair | None:
+    found = os.environ.get(name, ""), os.environ.get(key, "")
+    return found if all(found) else None
 
 
 def _any(names: tuple[str, ...]) -> bool:
