@@ -60,8 +60,8 @@ docs: setup  ## write the README's tables and the rendered pod from the code
 	python -m tools.readme
 	python -m tests.k8s.test_manifests
 
-image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too
-	@tools/images.sh watcher
+image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too; EXTRAS=clouds: for gs:// and abfs://
+	@EXTRAS=$(EXTRAS) tools/images.sh watcher
 
 audit: setup  ## known vulnerabilities of what the watcher's image and the sensor's environment hold
 	@tools/audit.sh
