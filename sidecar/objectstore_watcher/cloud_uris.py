@@ -23,16 +23,15 @@ AZURE_DOMAIN = "core.windows.net"
 MAX_KEY = 1024
 """Google's limit in bytes of UTF-8, and Azure's in characters."""
 
-_GCS_BUCKET = re.compile(r"(?!.*\.\.)(?=[^.]{1,63}(?:\.[^.]{1,63})*\Z)[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
-_CONTAINER = re.compile(r"\$(?:root|web|logs)|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
-_AZURE_HOST = re.compile(
-    r"([a-z0-9]{3,24})\.(?:dfs|blob)\.(core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net))", re.ASCII
-)
-_WEB_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
-_WEB_PATH = re.compile(r"(?:[!$&-;=?-Z_a-z~\[\]]|%[0-9A-Fa-f]{2})*", re.ASCII)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+# Texts, compiled when first used: main, which imports this, has to start quickly.
+_GCS_BUCKET = r"(?a)(?!.*\.\.)(?=[^.]{1,63}(?:\.[^.]{1,63})*\Z)[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+_CONTAINER = r"(?a)\$(?:root|web|logs)|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
+_AZURE_HOST = r"(?a)([a-z0-9]{3,24})\.(?:dfs|blob)\.(core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net))"
+_WEB_HOST = r"(?a)(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_WEB_PATH = r"(?a)(?:[!$&-;=?-Z_a-z~\[\]]|%[0-9A-Fa-f]{2})*"
+_CONTROLS = r"[\x00-\x1f\x7f]"
 
-_SIGNATURES = re.compile(r"[?&](?:x-amz-signature|x-goog-signature|signature|sig|access_token|token)=", re.IGNORECASE)
+_SIGNATURES = r"(?i)[?&](?:x-amz-signature|x-goog-signature|signature|sig|access_token|token)="
 """How queries begin that let in whoever has them."""
 
 
@@ -75,7 +74,7 @@ class WebLocation:
 def parse_gcs(uri: str, rest: str) -> CloudLocation:
     """The object at ``gs://rest``; raises InvalidArgument where its bucket or key cannot be."""
     bucket, _, key = rest.partition("/")
-    if not _GCS_BUCKET.fullmatch(bucket):
+    if not re.fullmatch(_GCS_BUCKET, bucket):
         cure = "use 3 to 63 lower-case letters, digits, dots, hyphens and underscores"
         raise invalid(uri, f"{bucket!r} cannot be the name of a bucket" if bucket else "there is no bucket", cure)
     _check_key(uri, key, "write gs://bucket/key")
@@ -89,10 +88,10 @@ def parse_azure(uri: str, rest: str) -> CloudLocation:
     place, _, key = rest.partition("/")
     container, at, host = place.partition("@")
     form = "write abfs://container@account.dfs.core.windows.net/key or abfs://container/key"
-    if not _CONTAINER.fullmatch(container):
+    if not re.fullmatch(_CONTAINER, container):
         told = f"{container!r} cannot be the name of a container" if container else "there is no container"
         raise invalid(uri, told, f"{form}; 3 to 63 lower-case letters, digits and single hyphens name a container")
-    named = _AZURE_HOST.fullmatch(host)
+    named = re.fullmatch(_AZURE_HOST, host)
     if at and not named:  # credentials go there: it must be Microsoft's
         raise invalid(uri, f"{host!r} is no storage account of Azure", form)
     _check_key(uri, key, form)
@@ -108,17 +107,17 @@ def parse_web(uri: str, rest: str) -> WebLocation:
     authority, slash, path = rest.partition("/")
     if "@" in authority:
         raise invalid(f"{scheme}…", "a user or password is in it, which would be in logs", "leave it out")
-    if _SIGNATURES.search(path):
+    if re.search(_SIGNATURES, path):
         raise invalid(
             uri.partition("?")[0] + "?…",
             "it is signed: a credential, which would be in logs, and mostly for GET only",
             "write s3://, gs:// or abfs://, with credentials in the environment",
         )
-    if not _WEB_HOST.fullmatch(authority):
+    if not re.fullmatch(_WEB_HOST, authority):
         raise invalid(uri, f"{authority!r} is no host", f"write {scheme}host/path")
     if not path:
         raise invalid(uri, "there is no path", f"write {scheme}host/path")
-    if not slash or not _WEB_PATH.fullmatch(path):
+    if not slash or not re.fullmatch(_WEB_PATH, path):
         raise invalid(uri, "it has characters that are none of a URL", "write them as %XX; a # is %23")
     if not {".", ".."}.isdisjoint(path.partition("?")[0].split("/")):
         raise invalid(uri, "a part of the path is '.' or '..'", "write the path without it")
@@ -129,7 +128,7 @@ def _check_key(uri: str, key: str, form: str) -> None:
     """Refuse what obstore refuses, or takes for another key."""
     if not key:
         raise invalid(uri, "there is no key", form)
-    if _CONTROLS.search(key) or not key.strip() or not {"", ".", ".."}.isdisjoint(key.split("/")):
+    if re.search(_CONTROLS, key) or not key.strip() or not {"", ".", ".."}.isdisjoint(key.split("/")):
         raise invalid(
             uri,
             "the key has control characters, is only white space, or a part of it is empty, '.' or '..'",

@@ -161,7 +161,7 @@ BAD = [
     ([""], "path: the path is empty; use s3://bucket/key, "),
     (["s3:///key"], "path 's3:///key': there is no bucket; write s3://bucket/key"),
     (["s3://bucket"], "path 's3://bucket': there is no key; write s3://bucket/key"),
-    (["gs://bucket/key"], "path 'gs://bucket/key': the scheme gs:// is not known; use s3://bucket/key, "),
+    (["ftp://bucket/key"], "path 'ftp://bucket/key': the scheme ftp:// is not known; use s3://bucket/key, "),
     (["s3:/typo"], "path 's3:/typo': there is no // after s3:; write s3://bucket/key"),
     (["s3://bucket/\udcff"], r"path 's3://bucket/\udcff': the path is not valid Unicode; use text that can be encoded"),
     ([URI, "--poll-interval=-1"], "--poll-interval (poll_interval): '-1' is not a duration; use seconds or text"),

@@ -191,6 +191,25 @@ def test_a_server_that_fails_is_backed_off_from_and_then_found(uri: str, wait: W
     assert account.pauses == [1, 2, 4]
 
 
+@pytest.mark.parametrize("uri", [GCS, AZURE])
+def test_a_redirect_to_another_host_does_not_take_the_credentials_with_it(uri: str) -> None:
+    """obstore follows redirects, and cannot be told not to."""
+    with FakeS3(found()) as other, FakeS3(Answer(307, {"Location": f"{other.endpoint}/x"})) as server:
+        opened(uri, server.endpoint).look()
+        assert "authorization" in server.requests[0].headers
+        assert [request.target for request in other.requests] == ["/x"]
+        assert "authorization" not in other.requests[0].headers
+
+
+def test_google_is_asked_for_keys_from_just_before_the_prefix_on() -> None:
+    listing = b"<ListBucketResult><Contents><Key>a/log-1</Key><LastModified>2026-06-01T12:00:00Z</LastModified>"
+    listing += b'<Size>4</Size><ETag>"e"</ETag></Contents></ListBucketResult>'
+    with FakeS3(Answer(200, {}, listing)) as server:
+        (seen,) = opened("gs://bucket/a/log-*", server.endpoint, match="glob").look()
+        assert server.requests[0].target == "/bucket?list-type=2&prefix=a%2F&start-after=a%2Flog%2C"
+    assert (seen.key, seen.size, seen.etag) == ("a/log-1", 4, "e")
+
+
 def test_a_refusal_can_be_waited_out(wait: Wait) -> None:
     with FakeS3(error(403, "AccessDenied")) as server:
         options = {"endpoint": server.endpoint, "on_forbidden": "wait"}

@@ -49,7 +49,24 @@ def tried(call: Callable[[], T]) -> T | WaitError:
 
 # Paths, endpoints, addresses, durations
 
-_SCHEMES = ["s3://", "S3://", "s3:/", "s3:", "file://", "FILE:///", "file:", "gs://", "://", "s3a://", "s3://bucket/"]
+_SCHEMES = [
+    "s3://",
+    "S3://",
+    "s3:/",
+    "s3:",
+    "file://",
+    "FILE:///",
+    "file:",
+    "gs://",
+    "://",
+    "s3a://",
+    "s3://bucket/",
+    "gs://bucket/",
+    "az://container/",
+    "abfs://c01@account.dfs.core.windows.net/",
+    "http://host/",
+    "https://",
+]
 _PIECES = st.sampled_from([*hostile.KEYS, "..", "/", "//", ":", "@", "bucket", "s3://", "\0", "\udcff", "é" * 512])
 
 
