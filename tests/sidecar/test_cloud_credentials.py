@@ -105,8 +105,8 @@ def test_azure_takes_the_key_of_the_account(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_key_of_another_account_signs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYTE_AZURE_STORAGE_ACCOUNT_NAME", "other")
     monkeypatch.setenv("FLYTE_AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
-    monkeypatch.setenv("AZURE_STORAGE_TOKEN", "token-of-this-account")
-    assert authorization(AZURE) == "Bearer token-of-this-account"
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "sv=2026-01-01&sig=c2ln")  # obstore takes a key before it
+    assert authorization(AZURE) == ""
 
 
 def test_azure_takes_a_sas_token(monkeypatch: pytest.MonkeyPatch) -> None:
