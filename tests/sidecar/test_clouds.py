@@ -130,7 +130,7 @@ def test_a_pattern_that_is_none_is_one_head(place: Place) -> None:
 
 
 def test_a_pattern_that_stands_for_a_key_that_cannot_be_asked_for_is_refused(place: Place) -> None:
-    with pytest.raises(InvalidArgument, match="a part of it is empty, '.' or '..'"):
+    with pytest.raises(InvalidArgument, match=r"a part of it is empty, '\.' or"):
         place.look(r"a/\./b", match="glob")
 
 

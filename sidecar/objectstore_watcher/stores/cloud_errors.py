@@ -71,6 +71,13 @@ _KIND_OF_CODE = {
 
 _KIND_OF_STATUS = {401: "credentials_invalid", 403: "forbidden", 404: "absent", 429: "throttled", 503: "throttled"}
 
+_KIND_OF_CLASS = {
+    "FileNotFoundError": "absent",
+    "PermissionDeniedError": "forbidden",
+    "UnauthenticatedError": "credentials_invalid",
+}
+"""Names of obstore's exceptions, for what has no status: a directory of Azure, which is no object."""
+
 CURES = {
     (GCS, "forbidden"): "check the bucket's name; grant storage.objects.get and storage.objects.list"
     " (roles/storage.objectViewer) on the bucket: without the second, Google answers 403 also for an object that is"
@@ -144,7 +151,9 @@ def _unanswered(error: Exception, shown: str, debug: str) -> Fault:
         return Fault(kind, re.sub(r"\s+", "", told) if "(" in told else told or "no whole answer")
     if "MissingAccount" in debug:
         return Fault("credentials_missing", "no storage account is named")
-    return Fault("malformed_answer", f"{type(error).__name__}: {one_line(_URL.sub('…', shown).strip(), 200)}")
+    name = type(error).__name__
+    kind = _KIND_OF_CLASS.get(name, "malformed_answer")
+    return Fault(kind, f"{name}: {one_line(_URL.sub('…', shown).strip(), 200)}")
 
 
 def _unreadable(shown: str) -> str:
