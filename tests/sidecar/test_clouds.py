@@ -240,6 +240,20 @@ def test_without_the_extra_one_line_says_what_to_install(uri: str, monkeypatch: 
     assert "make image EXTRAS=clouds" in str(refused.value)
 
 
+def test_a_system_without_authorities_is_enough(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """obstore adds others to the system's, and does not begin without any."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    assert place.look("k") == ()
+
+
+def test_what_obstore_cannot_begin_with_is_an_argument_that_cannot_be_right(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n")
+    with pytest.raises(InvalidArgument, match=r"^path 'gs://bucket/key': the client cannot be made: .*--ca-file"):
+        look("gs://bucket/key", ca_file=str(file))
+
+
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_a_ca_file_that_cannot_be_used_is_refused(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "ca.pem"

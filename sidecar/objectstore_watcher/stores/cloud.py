@@ -66,7 +66,14 @@ class CloudStore:
         except (InvalidArgument, StoreError):
             raise
         except Exception as error:  # obstore's exceptions have no class in common with what it raises beside them
-            raise self._error(fault_of(error)) from None
+            fault = fault_of(error)
+            if fault.kind != "malformed_answer":
+                raise self._error(fault) from None
+            raise InvalidArgument(
+                f"path {location.uri!r}",
+                f"the client cannot be made: {fault.seen}",
+                cure=f"correct {title('endpoint')}, {title('ca_file')} or the cloud's variables in the environment",
+            ) from None
         self._client = opened["client"]
         self._endpoint = opened["endpoint"]
         self._are_static, self._are_named = opened["are_static"], opened["are_named"]

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import certifi
+
 from objectstore_watcher.cloud_uris import AZURE, GCS, CloudLocation
 from objectstore_watcher.contract import ENV_PREFIX, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument
@@ -120,10 +122,9 @@ def _endpoint(location: CloudLocation, spec: WatchSpec, variable: str) -> str:
 def _client_options(spec: WatchSpec, endpoint: str) -> ClientConfig:
     limit = timedelta(seconds=spec.request_timeout)
     options: ClientConfig = {"timeout": limit, "connect_timeout": limit, "user_agent": "objectstore-watcher"}
+    options["root_certificate"] = _read(spec.ca_file or ca_file() or certifi.where())
     if endpoint.lower().startswith("http:") or os.environ.get("AZURE_STORAGE_USE_EMULATOR"):
         options["allow_http"] = True
-    if trusted := spec.ca_file or ca_file():
-        options["root_certificate"] = _read(trusted)
     return options
 
 
