@@ -67,7 +67,7 @@ class CloudStore:
             raise
         except Exception as error:  # obstore's exceptions have no class in common with what it raises beside them
             fault = fault_of(error)
-            if fault.kind != "malformed_answer":
+            if fault.kind not in ("malformed_answer", "tls"):  # which here are of the CA file
                 raise self._error(fault) from None
             raise InvalidArgument(
                 f"path {location.uri!r}",

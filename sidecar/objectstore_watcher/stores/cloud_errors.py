@@ -148,7 +148,7 @@ def _unanswered(error: Exception, shown: str, debug: str) -> Fault:
     if kind:
         reason = _REASON.search(debug)
         told = next((text for text in reason.groups() if text), "") if reason else ""
-        return Fault(kind, re.sub(r"\s+", "", told) if "(" in told else told or "no whole answer")
+        return Fault(kind, re.sub(r"\s+", "", told) + ")" if "(" in told else told or "no whole answer")
     if "MissingAccount" in debug:
         return Fault("credentials_missing", "no storage account is named")
     name = type(error).__name__
