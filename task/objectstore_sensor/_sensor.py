@@ -65,8 +65,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         metrics_port: port of the watcher's metrics; None switches them off.
         run_as_user: numeric user for the main container, for namespaces that enforce Pod Security "restricted".
         credentials_secret: name of a Kubernetes Secret with the keys ACCESS_KEY_ID, SECRET_ACCESS_KEY and, optionally,
-            SESSION_TOKEN (for Azure: the storage account and its key); by default the watcher takes the credentials
-            that Flyte gives to all containers.
+            SESSION_TOKEN (for Azure: the storage account and its key; for Google: a service account and the JSON of
+            its key); by default the watcher takes the credentials that Flyte gives to all containers.
         pod_template: a pod template to add the watcher to.
         options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``.
 

@@ -84,6 +84,20 @@ def test_google_takes_the_login_of_gcloud_at_home(tmp_path: Path, monkeypatch: p
     assert claims(authorization(GCS))["iss"] == "watcher@project.iam.gserviceaccount.com"
 
 
+def test_google_takes_the_key_of_the_sensors_own_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBJECTSTORE_WATCHER_ACCESS_KEY_ID", "watcher@project.iam.gserviceaccount.com")
+    monkeypatch.setenv("OBJECTSTORE_WATCHER_SECRET_ACCESS_KEY", service_account())
+    assert claims(authorization(GCS))["iss"] == "watcher@project.iam.gserviceaccount.com"
+    monkeypatch.setenv("OBJECTSTORE_WATCHER_SECRET_ACCESS_KEY", '{"type": "service_account", "private_key": "hunter2"}')
+    with pytest.raises(StoreError) as refused:
+        sent(GCS)
+    assert refused.value.kind.label == "credentials_invalid"
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.setenv("OBJECTSTORE_WATCHER_SECRET_ACCESS_KEY", "that of S3")
+    monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "token")
+    assert authorization(GCS) == "Bearer token"
+
+
 def test_google_takes_the_token_of_the_metadata_service(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeS3(TOKEN) as metadata:
         monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{metadata.port}")

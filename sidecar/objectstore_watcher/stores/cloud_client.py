@@ -91,7 +91,7 @@ def connect(location: CloudLocation, spec: WatchSpec, key_pair: KeyPair | None) 
         account = client.config.get("account_name", "")
         shown = endpoint or f"https://{account}.blob.{location.domain}"
     are_static = _any(_STATIC[location.cloud]) or bool(config.keys() & {"account_key", "skip_signature"})
-    are_named = are_static or _any(_NAMED[location.cloud])
+    are_named = "service_account_key" in config or are_static or _any(_NAMED[location.cloud])
     return Opened(client=client, endpoint=shown, are_static=are_static, are_named=are_named)
 
 
@@ -146,6 +146,9 @@ def _read(file: str) -> str:
 
 def _gcs(endpoint: str, *, is_emulator: bool) -> dict[str, Any]:
     config: dict[str, Any] = {"base_url": endpoint} if endpoint else {}
+    key = os.environ.get(f"{ENV_PREFIX}SECRET_ACCESS_KEY", "")
+    if key.lstrip().startswith("{"):  # else it is a key of S3
+        config["service_account_key"] = key
     return {**config, "skip_signature": True} if is_emulator else config
 
 
