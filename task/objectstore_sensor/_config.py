@@ -64,7 +64,7 @@ class ObjectStoreWait:
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         self.spec(TaskMetadata())
 
-    def spec(self, metadata: TaskMetadata, path: str = "") -> WatchSpec:
+    def spec(self, metadata: TaskMetadata, path: str | None = None) -> WatchSpec:
         """What the watcher is told, in a task with that metadata.
 
         Raises:
@@ -75,7 +75,7 @@ class ObjectStoreWait:
         told["timeout"] = limit
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
-        return WatchSpec(uri=path or _placeholder(self.endpoint), **told)
+        return WatchSpec(uri=_placeholder(self.endpoint) if path is None else path, **told)
 
     def pod_options(self) -> dict[str, Any]:
         """What the pod is built with."""
