@@ -30,6 +30,7 @@ cluster: setup
 
 test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## everything: lint, types, unit tests, a real MinIO, a kind cluster
 	@tools/minio.sh >/dev/null
+	@tools/emulators.sh >/dev/null
 	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 
 test-flyte: setup cluster  ## workflows with sensors on Flyte's own engine, on the kind cluster
@@ -60,8 +61,8 @@ docs: setup  ## write the README's tables and the rendered pod from the code
 	python -m tools.readme
 	python -m tests.k8s.test_manifests
 
-image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too
-	@tools/images.sh watcher
+image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too; EXTRAS=clouds: for gs:// and abfs://
+	@EXTRAS=$(EXTRAS) tools/images.sh watcher
 
 audit: setup  ## known vulnerabilities of what the watcher's image and the sensor's environment hold
 	@tools/audit.sh

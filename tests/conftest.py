@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import MinioServer
+from tests.servers import AzureServer, GcsServer, MinioServer
 
 pytest_plugins = ["tests.sidecar.whole", "tests.sidecar.rows", "tests.figures"]
 
@@ -19,7 +19,16 @@ os.environ.setdefault(
     str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "objectstore-sensor"),
 )
 
-CREDENTIAL_PREFIXES = ("FLYTE_AWS_", "AWS_", "MINIO_", "OBJECTSTORE_WATCHER_")
+CREDENTIAL_PREFIXES = (
+    "FLYTE_AWS_",
+    "AWS_",
+    "MINIO_",
+    "OBJECTSTORE_WATCHER_",
+    "GOOGLE_",
+    "STORAGE_EMULATOR_",
+    "AZURE_",
+    "FLYTE_AZURE_",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,6 +65,20 @@ def bucket(minio: MinioServer) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     minio.client().make_bucket(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[GcsServer]:
+    """A server that speaks Google Cloud Storage, for the whole session."""
+    with GcsServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[AzureServer]:
+    """A server that speaks Azure Blob Storage, for the whole session."""
+    with AzureServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import io
+import json
 import os
 import signal
 import socket
@@ -10,10 +12,14 @@ import subprocess
 import sys
 import time
 import warnings
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from email.utils import formatdate
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 import urllib3
 from minio import Minio, MinioAdmin
@@ -164,6 +170,100 @@ class MinioServer(ServerProcess):
             "FLYTE_AWS_ENDPOINT": self.endpoint,
             "FLYTE_AWS_ACCESS_KEY_ID": self.ACCESS_KEY,
             "FLYTE_AWS_SECRET_ACCESS_KEY": self.SECRET_KEY,
+        }
+
+
+@cache
+def emulators() -> list[str]:
+    """The pinned fake-gcs-server and Azurite; set up on the first call ever, then cached outside the checkout."""
+    return subprocess.run(
+        [ROOT / "tools" / "emulators.sh"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.split()
+
+
+class GcsServer(ServerProcess):
+    """A fake-gcs-server process, its objects in memory."""
+
+    HEALTH = "/_internal/healthcheck"
+
+    def command(self) -> list[str]:
+        """The server, with its buckets where clients look for them: in the path."""
+        address = ["-host", "127.0.0.1", "-port", str(self.port), "-public-host", f"127.0.0.1:{self.port}"]
+        return [emulators()[0], "-scheme", "http", "-backend", "memory", "-log-level", "error", *address]
+
+    def make_bucket(self, bucket: str) -> None:
+        """Make a bucket, by the JSON API."""
+        self._post("/storage/v1/b?project=test", json.dumps({"name": bucket, "versioning": {"enabled": True}}).encode())
+
+    def put(self, bucket: str, key: str, data: bytes = b"data") -> None:
+        """Store an object."""
+        self._post(f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(key, safe='')}", data)
+
+    def _post(self, path: str, body: bytes) -> None:
+        answer = urllib3.request("POST", self.endpoint + path, body=body)
+        assert answer.status == 200, answer.data
+
+    def env(self) -> dict[str, str]:
+        """The variable by which Google's own clients find an emulator."""
+        return {"STORAGE_EMULATOR_HOST": self.endpoint}
+
+
+class AzureServer(ServerProcess):
+    """The blob service of Azurite, its blobs in memory."""
+
+    ACCOUNT = "devstoreaccount1"
+    KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    """Published by Microsoft: the same in each emulator."""
+
+    def __init__(self, port: int | None = None) -> None:
+        super().__init__(port)
+        self.endpoint += f"/{self.ACCOUNT}"
+
+    def command(self) -> list[str]:
+        """The server; newer versions of the API are taken for those that it knows."""
+        address = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
+        flags = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+        return ["node", emulators()[1], *address, *flags]
+
+    def _answers(self) -> bool:
+        """It has no page that answers 200 to anybody."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def make_container(self, container: str) -> None:
+        """Make a container; obstore cannot."""
+        date = formatdate(usegmt=True)
+        told = {"x-ms-date": date, "x-ms-version": "2021-12-02"}
+        headers = "".join(f"{name}:{value}\n" for name, value in told.items())
+        path = f"/{self.ACCOUNT}/{container}"
+        text = "PUT" + "\n" * 12 + headers + f"/{self.ACCOUNT}{path}\nrestype:container"
+        signature = b64encode(hmac.digest(b64decode(self.KEY), text.encode(), "sha256")).decode()
+        told["Authorization"] = f"SharedKey {self.ACCOUNT}:{signature}"
+        url = f"http://127.0.0.1:{self.port}{path}?restype=container"
+        answer = urllib3.request("PUT", url, headers={**told, "Content-Length": "0"})
+        assert answer.status == 201, answer.data
+
+    def put(self, container: str, key: str, data: bytes = b"data") -> None:
+        """Store a blob."""
+        import obstore
+        from obstore.store import AzureStore
+
+        store = AzureStore(
+            container,
+            account_name=self.ACCOUNT,
+            account_key=self.KEY,
+            endpoint=self.endpoint,
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, key, data)
+
+    def env(self) -> dict[str, str]:
+        """The variables of a pod that knows the account."""
+        return {
+            "AZURE_STORAGE_ENDPOINT": self.endpoint,
+            "AZURE_STORAGE_ACCOUNT_NAME": self.ACCOUNT,
+            "AZURE_STORAGE_ACCOUNT_KEY": self.KEY,
         }
 
 

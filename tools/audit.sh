@@ -30,7 +30,7 @@ told_of_canary() {
 audit_package() {
   local requirements=$CACHE/log/audit-$1.txt
   rm -f "$requirements"
-  "$UV" export --quiet --locked --project "$ROOT" --package "$1" --no-dev --no-emit-workspace \
+  "$UV" export --quiet --locked --project "$ROOT" --package "$1" --all-extras --no-dev --no-emit-workspace \
     --output-file "$requirements"
   printf '== %s: %d packages\n' "$1" "$(grep -c '^[a-zA-Z0-9].*==' "$requirements")"
   audit --require-hashes --requirement "$requirements"

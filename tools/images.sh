@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the watcher's image and the example's. REGISTRY=host/name tags and pushes them there, too.
+# Builds the watcher's image and the example's. REGISTRY=host/name tags and pushes them there, too;
+# EXTRAS=clouds puts the client of gs:// and abfs:// into the watcher's.
 # Arguments: watcher, the first of them alone; flyte, the one of Flyte's engine (k8s/flyte).
 . "$(dirname "$0")/lib.sh"
 
@@ -8,6 +9,7 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/sidecar/pyproject.toml")
 # What an image is made from: podman takes 20 s to find out that nothing changed.
 sources() {
   cd "$ROOT"
+  printf 'extras: %s\n' "${EXTRAS:-}"
   "$ROOT/tools/cluster.sh" base
   find pyproject.toml uv.lock README.md LICENSE versions.env .dockerignore sidecar task examples \
     -type f -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
@@ -32,7 +34,7 @@ build() {
 
 build_own() {
   local name=$1:$version
-  build "$name" sources --build-arg "UV_VERSION=$UV_VERSION" --file "$ROOT/$2" "$ROOT"
+  build "$name" sources --build-arg "UV_VERSION=$UV_VERSION" "${@:3}" --file "$ROOT/$2" "$ROOT"
   if [ -n "${REGISTRY:-}" ]; then
     "$ROOT/tools/cluster.sh" push "$name" "$REGISTRY/$name"
   fi
@@ -44,7 +46,7 @@ flyte)
   build "flytepropeller:$FLYTE_VERSION" flyte_sources --file "$ROOT/k8s/flyte/Dockerfile" "$bin"
   ;;
 *)
-  build_own objectstore-watcher sidecar/Dockerfile
+  build_own objectstore-watcher sidecar/Dockerfile --build-arg "EXTRAS=${EXTRAS:-}"
   [ "${1:-}" = watcher ] || build_own objectstore-sensor-example examples/Dockerfile
   ;;
 esac

@@ -160,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="objectstore-watcher",
-        description="Wait until an object is there: s3://bucket/key, file:///path or a plain path.",
+        description="Wait until an object is there: s3://bucket/key, gs://, abfs://, https:// or a plain path.",
         epilog=f"Each option can be given as {ENV_PREFIX}<NAME> in the environment; flags win.\n\nexit codes:\n"
         + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXITS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,

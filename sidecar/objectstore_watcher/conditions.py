@@ -50,9 +50,9 @@ class Conditions:
         if target.size is not None and found.size != target.size:
             return f"has {found.size} bytes, not the {target.size} of the manifest"
         if found.last_modified < self._oldest:
-            return f"is older than {spec.newer_than}"
+            return f"is older than {spec.newer_than}" if found.last_modified else "does not tell when it was modified"
         if spec.etag and found.etag != spec.etag:
-            return f"has the ETag {found.etag}"
+            return f"has the ETag {found.etag}" if found.etag else "has no ETag"
         return ""
 
     def _judge_stability(self, unchanged_for: float) -> str:

@@ -28,6 +28,7 @@ from datetime import datetime, timedelta, timezone
 
 from objectstore_watcher import markers
 from objectstore_watcher import uri as paths
+from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
 from objectstore_watcher.patterns import Pattern
@@ -115,12 +116,12 @@ class WatchSpec:
     Its fields are the JSON of ``request`` and the command line's flags: ``poll_interval`` is ``--poll-interval``.
 
     Attributes:
-        uri: the object: ``s3://bucket/key``, ``file:///path`` or a plain path; or a tuple of several.
+        uri: the object: ``s3://bucket/key``, ``file:///path``, a plain path, or one of `cloud_uris`; or several.
         poll_interval: seconds between two looks.
         timeout: seconds from the request to the deadline.
         request_timeout: seconds that one look may take, from resolving the server's name to its whole answer.
         heartbeat_interval: seconds between two heartbeats.
-        endpoint: URL of the S3 API; empty: from the environment, else AWS.
+        endpoint: URL of the object store's API; empty: from the environment, else that of its cloud.
         region: region that signs the requests; empty: from the environment, else us-east-1.
         ca_file: PEM file of the authorities to trust; empty: from the environment, else certifi's.
         on_missing_bucket: ``fail`` or ``wait``, one of `POLICIES`.
@@ -154,7 +155,9 @@ class WatchSpec:
         default=DEFAULT_HEARTBEAT_INTERVAL,
         metadata={"help": f"refresh the heartbeat this often; main gives up after {HEARTBEATS_MISSED} missing ones"},
     )
-    endpoint: str = field(default="", metadata={"help": "URL of the S3 API (default: from the environment, else AWS)"})
+    endpoint: str = field(
+        default="", metadata={"help": "URL of the object store's API (default: from the environment, else its cloud)"}
+    )
     region: str = field(default="", metadata={"help": "region (default: from the environment, else us-east-1)"})
     ca_file: str = field(default="", metadata={"help": "PEM file of the certificate authorities to trust"})
     on_missing_bucket: str = field(
@@ -211,9 +214,7 @@ class WatchSpec:
                 _check_text(title(option.name), getattr(self, option.name), option.metadata.get("choices"))
         newer_than(self.newer_than, datetime.now(timezone.utc))
         self._check_match(locations)
-        for name in ("etag", "version_id"):
-            if getattr(self, name):
-                self._check_identity(name, locations)
+        self._check_schemes(locations)
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -227,7 +228,29 @@ class WatchSpec:
                 cure="raise the timeout or lower the poll interval",
             )
         if self.endpoint:
-            paths.parse_endpoint(self.endpoint, title("endpoint"))
+            location = locations[0]
+            cloud = location.cloud if isinstance(location, CloudLocation) else ""
+            paths.parse_endpoint(self.endpoint, title("endpoint"), cloud)
+
+    def _check_schemes(self, locations: Sequence[paths.Location]) -> None:
+        """Refuse paths that do not go together, and options that mean nothing where they point."""
+        what, none = _NOT_OF[type(locations[0])]
+        for location in locations:
+            if type(location) is not type(locations[0]) or getattr(location, "cloud", "") != getattr(
+                locations[0], "cloud", ""
+            ):
+                raise InvalidArgument(
+                    f"path {location.uri!r}",
+                    f"is in another kind of store than {locations[0].uri!r}",
+                    cure="use a wait for each kind: they share endpoint and credentials",
+                )
+        for name in none:
+            if getattr(self, name):
+                raise InvalidArgument(title(name), f"means nothing here: the path is {what}", cure="leave it out")
+        if self.match != "exact" and isinstance(locations[0], WebLocation):
+            raise InvalidArgument(
+                title("match"), "a web server has no list of what it has", cure="use match=exact with the whole URL"
+            )
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -243,7 +266,7 @@ class WatchSpec:
     def _check_match(self, locations: Sequence[paths.Location]) -> None:
         if self.match == "glob":
             for location in locations:
-                Pattern(location.path if isinstance(location, paths.FileLocation) else location.key)
+                Pattern(paths.pattern_of(location))
         for name, none in (("min_count", 1), ("expected_count", 0)):
             if self.match != "glob" and getattr(self, name) != none:
                 raise InvalidArgument(title(name), "is of patterns", cure="add --match=glob (match=) or leave it out")
@@ -252,12 +275,11 @@ class WatchSpec:
         for name, value in (("flag", self.flag), ("match", self.match if self.match == "manifest" else "")):
             if self.absent and value:
                 raise InvalidArgument(title("absent"), f"cannot be had with {name}", cure="leave one of them out")
-
-    def _check_identity(self, name: str, locations: Sequence[paths.Location]) -> None:
-        if any(isinstance(location, paths.FileLocation) for location in locations):
-            raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
-        if len(locations) > 1 or (name == "version_id" and self.match != "exact"):
-            raise InvalidArgument(title(name), "is of one object, and the path stands for several", cure="leave it out")
+        for name in ("etag", "version_id"):
+            if getattr(self, name) and (len(locations) > 1 or (name == "version_id" and self.match != "exact")):
+                raise InvalidArgument(
+                    title(name), "is of one object, and the path stands for several", cure="leave it out"
+                )
 
     def _normalize(self) -> None:
         """Bring what may be written in several ways into the one that travels."""
@@ -311,6 +333,15 @@ def _paths(given: object) -> str | tuple[str, ...]:
         found = f"{len(several)} paths" if isinstance(given, list | tuple) else f"a {type(given).__name__}"
         raise InvalidArgument("path", f"is {found}", cure=f"give a path, or a list of 1 to {MOST_PATHS} of them")
     return several[0] if len(several) == 1 else several
+
+
+_NOT_OF: dict[type, tuple[str, tuple[str, ...]]] = {
+    paths.ObjectLocation: ("in S3", ()),
+    paths.FileLocation: ("a file", ("etag", "version_id")),
+    CloudLocation: ("in another cloud than AWS", ("region",)),
+    WebLocation: ("the URL of a web server", ("endpoint", "region", "version_id", "flag")),
+}
+"""By kind of path: how errors call it, and the options that mean nothing there."""
 
 
 def _check_text(name: str, value: object, choices: tuple[str, ...] | None) -> None:

@@ -171,7 +171,7 @@ _ROWS = (
         "malformed_answer",
         Action.BACK_OFF,
         True,
-        "the server's answer is not one that S3 is known to give",
+        "the server's answer is not one that its API is known to give",
         "check that the endpoint is the S3 API, not a console or a proxy's error page",
     ),
     Kind(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.uri import FileLocation, Location, parse
+from objectstore_watcher.uri import FileLocation, Location, parse, pattern_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,14 @@ class Target:
 def exact(uri: str, size: int | None = None) -> Target:
     """The one object ``uri``; raises InvalidArgument where it cannot be."""
     location = parse(uri)
-    return Target(uri, location, _name(location), size=size)
+    return Target(uri, location, pattern_of(location), size=size)
 
 
 def matching(uri: str) -> Target:
     """What the pattern ``uri`` stands for; raises InvalidArgument where it is none."""
     location = parse(uri)
-    pattern = Pattern(os.path.abspath(location.path) if isinstance(location, FileLocation) else location.key)
+    text = pattern_of(location)
+    pattern = Pattern(os.path.abspath(text) if isinstance(location, FileLocation) else text)
     if pattern.is_literal:
         return exact(_begin(uri, location) + pattern.prefix)
     return Target(uri, location, pattern.prefix, pattern)
@@ -66,8 +67,4 @@ def targets(spec: WatchSpec) -> Sequence[Target]:
 
 def _begin(uri: str, location: Location) -> str:
     """What of ``uri`` is before the key."""
-    return uri[: len(uri) - len(_name(location))]
-
-
-def _name(location: Location) -> str:
-    return location.path if isinstance(location, FileLocation) else location.key
+    return uri[: len(uri) - len(pattern_of(location))]

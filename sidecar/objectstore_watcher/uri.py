@@ -7,11 +7,15 @@ would wait for another object than the one asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from objectstore_watcher.cloud_uris import AZURE, CloudLocation, WebLocation, parse_azure, parse_gcs, parse_web
+from objectstore_watcher.cloud_uris import invalid as _invalid
 from objectstore_watcher.errors import InvalidArgument
 
 _ENDPOINT = re.compile(r"(https?)://([A-Za-z0-9._:\[\]-]+)/?", re.IGNORECASE | re.ASCII)
+_AZURE_ENDPOINT = re.compile(_ENDPOINT.pattern + r"(?:[a-z0-9]{3,24}/?)?", re.IGNORECASE | re.ASCII)
 
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in bytes of UTF-8."""
@@ -19,12 +23,30 @@ MAX_KEY_BYTES = 1024
 MAX_PATH_BYTES = 4096
 """Linux's limit for a path, in bytes."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(s3|file):", re.IGNORECASE)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(s3|file|gs|abfss?|az|https?):", re.IGNORECASE)
 _BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]", re.ASCII)
 
 
-_EXAMPLES = {"s3": "s3://bucket/key", "file": "file:///absolute/path"}
-_ALL_FORMS = "s3://bucket/key, file:///absolute/path or a plain path"
+_CLOUDS: dict[str, Callable[[str, str], CloudLocation | WebLocation]] = {
+    "gs": parse_gcs,
+    "abfs": parse_azure,
+    "abfss": parse_azure,
+    "az": parse_azure,
+    "https": parse_web,
+    "http": parse_web,
+}
+
+_EXAMPLES = {
+    "s3": "s3://bucket/key",
+    "file": "file:///absolute/path",
+    "gs": "gs://bucket/key",
+    **{name: f"{name}://container@account.dfs.core.windows.net/key" for name in ("abfs", "abfss", "az")},
+    **{name: f"{name}://host/path" for name in ("https", "http")},
+}
+_ALL_FORMS = (
+    "s3://bucket/key, gs://bucket/key, abfs://container@account.dfs.core.windows.net/key, https://host/path,"
+    " file:///absolute/path or a plain path"
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +66,11 @@ class FileLocation:
     path: str
 
 
-Location = ObjectLocation | FileLocation
+Location = ObjectLocation | FileLocation | CloudLocation | WebLocation
 
 
 def parse(uri: str) -> Location:
-    """Where ``uri`` points to: ``s3://bucket/key``, ``file:///path`` or a plain path.
+    """Where ``uri`` points to: ``s3://bucket/key``, ``file:///path``, a plain path, or what `cloud_uris` knows.
 
     A ``file://`` URI is not percent-decoded, as fsspec and with it Flyte do not decode it either.
 
@@ -64,17 +86,28 @@ def parse(uri: str) -> Location:
     name, rest = scheme.group(1).lower(), uri[scheme.end() :]
     if name not in _EXAMPLES:
         raise _invalid(uri, f"the scheme {name}:// is not known", f"use {_ALL_FORMS}")
+    if name in _CLOUDS:
+        return _CLOUDS[name](uri, rest)
     return _parse_file(uri, rest) if name == "file" else _parse_s3(uri, rest)
 
 
-def parse_endpoint(endpoint: str, name: str) -> tuple[str, bool]:
-    """Host (with port) of the S3 API, and whether it speaks TLS.
+def pattern_of(location: Location) -> str:
+    """The part of a path that may be a pattern: the key, or the whole path of a file."""
+    if isinstance(location, FileLocation):
+        return location.path
+    return location.uri if isinstance(location, WebLocation) else location.key
+
+
+def parse_endpoint(endpoint: str, name: str, cloud: str = "") -> tuple[str, bool]:
+    """Host (with port) of the object store's API, and whether it speaks TLS.
+
+    Of Azure's API, the account may stand behind it, as it does in URLs of its emulator.
 
     Raises:
         InvalidArgument: it is not ``http://host:port`` or ``https://host:port``; ``name`` says where it came from. The
             value is not repeated: it may hold a password.
     """
-    parts = _ENDPOINT.fullmatch(endpoint)
+    parts = (_AZURE_ENDPOINT if cloud == AZURE else _ENDPOINT).fullmatch(endpoint)
     if parts is None:
         raise InvalidArgument(
             name, "is not the URL of a server", cure="write http://host:port or https://host, without user or path"
@@ -120,7 +153,3 @@ def _parse_s3(uri: str, rest: str) -> ObjectLocation:
             "S3 clients cannot address such a key; rename the object",
         )
     return ObjectLocation(uri, bucket, key)
-
-
-def _invalid(uri: str, detail: str, cure: str) -> InvalidArgument:
-    return InvalidArgument(f"path {uri!r}", detail, cure=cure)

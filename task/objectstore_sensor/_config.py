@@ -68,7 +68,7 @@ class ObjectStoreWait:
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         self.spec(TaskMetadata())
 
-    def spec(self, metadata: TaskMetadata, path: str | Sequence[str] = _PLACEHOLDER) -> WatchSpec:
+    def spec(self, metadata: TaskMetadata, path: str | Sequence[str] | None = None) -> WatchSpec:
         """What the watcher is told, in a task with that metadata.
 
         Raises:
@@ -79,8 +79,15 @@ class ObjectStoreWait:
         told["timeout"] = limit
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
-        return WatchSpec(uri=path if isinstance(path, str) else tuple(path), **told)
+        asked = _placeholder(self.endpoint) if path is None else path
+        return WatchSpec(uri=asked if isinstance(asked, str) else tuple(asked), **told)
 
     def pod_options(self) -> dict[str, Any]:
         """What the pod is built with."""
         return {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
+
+
+def _placeholder(endpoint: str) -> str:
+    """A path to check the other arguments with: of Azure where the endpoint names an account, as only its can."""
+    has_account = len(list(filter(None, endpoint.split("/")))) > len(("scheme", "host"))
+    return "abfs://container/key" if has_account else _PLACEHOLDER

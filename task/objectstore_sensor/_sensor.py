@@ -42,8 +42,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         request_timeout: longest time for one look: to connect, to ask, to be answered; 10 s by default.
         heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up. With the
             default of 10 s a watcher may be restarted twice; with less, main takes the second restart for its death.
-        endpoint: URL of the S3 API; by default as Flyte itself is configured, else AWS.
-        region: region that signs the requests; by default from the environment.
+        endpoint: URL of the object store's API; by default as Flyte itself is configured, else that of its cloud.
+        region: region that signs the requests to S3; by default from the environment.
         ca_file: PEM file, in the watcher's container, of the certificate authorities to trust.
         on_missing_bucket: ``fail``, or ``wait`` until somebody makes the bucket.
         on_forbidden: ``fail``, or ``wait`` on where the server refuses access: without s3:ListBucket, S3 answers 403
@@ -69,7 +69,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         metrics_port: port of the watcher's metrics; None switches them off.
         run_as_user: numeric user for the main container, for namespaces that enforce Pod Security "restricted".
         credentials_secret: name of a Kubernetes Secret with the keys ACCESS_KEY_ID, SECRET_ACCESS_KEY and, optionally,
-            SESSION_TOKEN; by default the watcher takes the credentials that Flyte gives to all containers.
+            SESSION_TOKEN (for Azure: the storage account and its key; for Google: a service account and the JSON of
+            its key); by default the watcher takes the credentials that Flyte gives to all containers.
         pod_template: a pod template to add the watcher to.
         options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flytekit import FlyteContextManager
 from objectstore_watcher import contract, uri, waiting
+from objectstore_watcher.cloud_uris import AZURE, CloudLocation
 from objectstore_watcher.contract import Ready, Request, WatchSpec
 from objectstore_watcher.targets import Target, targets
 
@@ -82,16 +83,27 @@ def _watch_here(spec: WatchSpec) -> Ready:
             log.observe(event)
             live.observe(event)
 
-        s3 = FlyteContextManager.current_context().file_access.data_config.s3  # as the rest of flytekit is configured
-        key_pair = (s3.access_key_id, s3.secret_access_key) if s3.access_key_id and s3.secret_access_key else None
-        if s3.endpoint and not spec.endpoint:
-            spec = WatchSpec(**{**vars(spec), "endpoint": s3.endpoint})
+        spec, key_pair = _as_flytekit_is_configured(spec)
         return watch(
             Request(spec=spec),
             stop=threading.Event(),
             observe=observe,
             opened_by=partial(open_store, key_pair=key_pair),
         )
+
+
+def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, str] | None]:
+    """With the endpoint of flytekit's own configuration, and its credentials, where it has them for the path."""
+    config, location = FlyteContextManager.current_context().file_access.data_config, uri.parse(spec.uris[0])
+    if isinstance(location, uri.ObjectLocation):
+        if config.s3.endpoint and not spec.endpoint:
+            spec = WatchSpec(**{**vars(spec), "endpoint": config.s3.endpoint})
+        pair = config.s3.access_key_id, config.s3.secret_access_key
+    elif isinstance(location, CloudLocation) and location.cloud == AZURE:
+        pair = config.azure.account_name, config.azure.account_key
+    else:
+        return spec, None
+    return spec, pair if all(pair) else None
 
 
 def _wait_for_watcher(spec: WatchSpec) -> Ready:

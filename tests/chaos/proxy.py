@@ -98,7 +98,11 @@ class Line:
 
     async def _listen(self) -> None:
         listener = _bound(self._holder.getsockname())
-        self._server = await asyncio.start_server(self._serve, sock=listener)
+        self._server = await asyncio.start_server(self._accept, sock=listener)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Remember the connection before its task has begun: one that is cancelled before that closes nothing."""
+        self._open[writer] = asyncio.ensure_future(self._serve(reader, writer))
 
     async def _switch(self, fault: Fault | None) -> None:
         if fault and fault.kind == STALE:
@@ -117,15 +121,15 @@ class Line:
     async def _end(self) -> None:
         if self._server:
             self._server.close()
-        tasks = list(self._open.values())
-        for task in tasks:
+        connections = dict(self._open)
+        for task in connections.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*connections.values(), return_exceptions=True)
+        for writer in connections:
+            writer.close()
+        await asyncio.sleep(0)  # the loop closes what was closed in its last step
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._open[writer] = task
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while True:
@@ -138,7 +142,7 @@ class Line:
                     finally:
                         exchange.ended = time.monotonic()
         finally:
-            del self._open[writer]
+            self._open.pop(writer, None)
             self._stale.discard(writer)
             writer.close()
 

@@ -229,7 +229,7 @@ def test_a_condition_that_cannot_be_right_is_refused(options: dict[str, Any], to
 
 @pytest.mark.parametrize("option", ["etag", "version_id"])
 def test_what_files_do_not_have_is_refused(option: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match=rf"\({option}\): is of object stores, and the path is a file"):
+    with pytest.raises(InvalidArgument, match=rf"\({option}\): means nothing here: the path is a file"):
         WatchSpec.from_mapping({"uri": str(tmp_path), option: "x"})
 
 

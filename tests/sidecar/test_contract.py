@@ -172,7 +172,7 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
         ({"uri": URI, "timeout": True}, "'timeout' is True, not float"),
         ({"uri": 5}, "path: is a int; give a path, or a list of 1 to 10000 of them"),
         ({"uri": URI, "timeout": -1}, "--timeout (timeout): -1.0 is out of range"),
-        ({"uri": "gs://bucket/key"}, "the scheme gs:// is not known"),
+        ({"uri": "ftp://bucket/key"}, "the scheme ftp:// is not known"),
     ],
 )
 def test_a_request_that_asks_for_nonsense_is_an_invalid_argument(

@@ -18,11 +18,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from minio.helpers import BaseURL
 from objectstore_watcher import cli, contract, durations, logs, serving, uri
+from objectstore_watcher.cloud_uris import CloudLocation
 from objectstore_watcher.contract import Failed, Matched, Ready, Request, WatchSpec
 from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, WaitError, one_line, rebuild
 from objectstore_watcher.live import LiveLine
 from objectstore_watcher.logs import JsonFormatter, TextFormatter
-from objectstore_watcher.uri import ObjectLocation
+from objectstore_watcher.uri import FileLocation, ObjectLocation
 from objectstore_watcher.watch import Polled, Started
 from prometheus_client import CollectorRegistry
 from urllib3.exceptions import LocationParseError
@@ -48,7 +49,24 @@ def tried(call: Callable[[], T]) -> T | WaitError:
 
 # Paths, endpoints, addresses, durations
 
-_SCHEMES = ["s3://", "S3://", "s3:/", "s3:", "file://", "FILE:///", "file:", "gs://", "://", "s3a://", "s3://bucket/"]
+_SCHEMES = [
+    "s3://",
+    "S3://",
+    "s3:/",
+    "s3:",
+    "file://",
+    "FILE:///",
+    "file:",
+    "gs://",
+    "://",
+    "s3a://",
+    "s3://bucket/",
+    "gs://bucket/",
+    "az://container/",
+    "abfs://c01@account.dfs.core.windows.net/",
+    "http://host/",
+    "https://",
+]
 _PIECES = st.sampled_from([*hostile.KEYS, "..", "/", "//", ":", "@", "bucket", "s3://", "\0", "\udcff", "é" * 512])
 
 
@@ -69,8 +87,10 @@ def test_any_text_is_a_location_with_every_byte_of_it_or_refused(text: str) -> N
     assert location.uri.encode() == text.encode()
     if isinstance(location, ObjectLocation):
         assert f"{text[:5]}{location.bucket}/{location.key}" == text
-    else:
+    elif isinstance(location, FileLocation):
         assert location.path in (text, text[len("file://") :])
+    elif isinstance(location, CloudLocation):
+        assert text.endswith("/" + location.key)
 
 
 @example("evil.example:80", "key")

@@ -279,7 +279,7 @@ def test_a_directory_of_another_wait_is_refused_and_left_as_it_is(
 @pytest.mark.parametrize(
     ("request_file", "kind", "detail"),
     [
-        ('{"version": 1, "spec": {"uri": "gs://b/k"}}', "invalid_argument", "the scheme gs:// is not known"),
+        ('{"version": 1, "spec": {"uri": "ftp://b/k"}}', "invalid_argument", "the scheme ftp:// is not known"),
         ('{"version": 1, "spec": {"uri": "/a", "timeout": "5m"}}', "invalid_argument", "'timeout' is '5m'"),
         ('{"version": 1, "spec": {"uri": "s3://b-1/k", "ca_file": "/no"}}', "invalid_argument", "cannot be read"),
         ('{"version": 2, "spec": {"uri": "/a"}}', "marker_unwritable", "version 2, not 1"),

@@ -42,15 +42,27 @@ class Pod:
         sensor: the task; a variable of a module that can be imported.
         path: its input: a path, or a list of them.
         folder: for the marker directory and the logs.
+        platform_env: more variables that the platform gives to all containers.
     """
 
-    def __init__(self, server: MinioServer, bucket: str, sensor: Any, path: Any, folder: Path) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        server: MinioServer,
+        bucket: str,
+        sensor: Any,  # noqa: ANN401
+        path: Any,  # noqa: ANN401
+        folder: Path,
+        *,
+        platform_env: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
         self.directory = folder / "markers"
         self.directory.mkdir(parents=True)
         self._server = server
         self._folder = folder
-        self._execution = Execution(name=folder.name, bucket=bucket, platform_env=server.flyte_env())
+        self._execution = Execution(
+            name=folder.name, bucket=bucket, platform_env={**server.flyte_env(), **(platform_env or {})}
+        )
         (name,) = sensor.python_interface.inputs
         flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path})
         spec = flyte_backend.pod(sensor, MAIN_IMAGE, self._execution)["spec"]

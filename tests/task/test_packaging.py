@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-HEAVY = {"kubernetes", "minio", "prometheus_client"}
+HEAVY = {"kubernetes", "minio", "obstore", "prometheus_client"}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -28,6 +28,13 @@ def test_both_have_the_same_version_and_the_sensor_asks_for_this_watcher() -> No
     assert version("objectstore-sensor") == version("objectstore-watcher")
     required = distribution("objectstore-sensor").requires or []
     assert f"objectstore-watcher=={version('objectstore-sensor')}" in required
+
+
+def test_the_client_of_other_clouds_is_an_extra_of_both() -> None:
+    watcher = distribution("objectstore-watcher").requires or []
+    assert [need for need in watcher if need.startswith("obstore")] == ["obstore>=0.11,<0.12 ; extra == 'clouds'"]
+    sensor = distribution("objectstore-sensor").requires or []
+    assert f"objectstore-watcher[clouds]=={version('objectstore-sensor')} ; extra == 'clouds'" in sensor
 
 
 @pytest.mark.parametrize("package", ["objectstore_sensor", "objectstore_watcher"])

@@ -16,7 +16,7 @@ class Found:
 
     Attributes:
         bucket: bucket; empty for files.
-        key: key; the absolute path for files.
+        key: key; the absolute path for files, the URL for what a web server has.
         size: bytes.
         etag: ETag without quotes; empty for files.
         version_id: version in a versioned bucket, else empty.
@@ -57,7 +57,7 @@ OnRequest = Callable[[str, str], None]
 
 
 KeyPair = tuple[str, str]
-"""Access key and secret key."""
+"""Access key and secret key; for Azure: storage account and its key."""
 
 
 def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None = None) -> Store:
@@ -69,7 +69,8 @@ def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None 
         key_pair: credentials that come before those of the environment.
 
     Raises:
-        InvalidArgument: the endpoint, region or CA file cannot be used.
+        InvalidArgument: the endpoint, region or CA file cannot be used, or what the scheme needs is not installed.
+        StoreError: the credentials cannot be read.
     """
     from objectstore_watcher.stores.bounded import BoundedStore
     from objectstore_watcher.stores.routing import Routes

@@ -28,13 +28,12 @@ from minio.credentials.providers import (
 from objectstore_watcher.contract import ENV_PREFIX
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import KeyPair
-from objectstore_watcher.stores.http import Http
+from objectstore_watcher.stores.http import Http, ca_file
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
 
 _ENDPOINT_VARIABLES = ("FLYTE_AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
 _REGION_VARIABLES = ("FLYTE_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
-_CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 
 _SERVICE_VARIABLES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -71,11 +70,6 @@ def endpoint() -> str:
 def region() -> str:
     """The region from the environment, else S3's own default."""
     return _first(_REGION_VARIABLES) or "us-east-1"
-
-
-def ca_file() -> str:
-    """The file of trusted authorities from the environment, or nothing."""
-    return _first(_CA_VARIABLES)
 
 
 def _first(variables: Sequence[str]) -> str:

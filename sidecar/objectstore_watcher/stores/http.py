@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -28,6 +29,14 @@ _STREAMED = {200, 206}
 
 _REPEATABLE = {"GET", "HEAD"}
 """Methods of which a second request changes nothing."""
+
+
+_CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def ca_file() -> str:
+    """The file of trusted authorities from the environment, or nothing."""
+    return next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), "")
 
 
 class Http(urllib3.PoolManager):

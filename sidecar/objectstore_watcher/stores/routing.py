@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import Found, KeyPair, OnRequest
@@ -68,10 +69,22 @@ class Routes:
             from objectstore_watcher.stores.local import LocalStore
 
             return LocalStore(target.uri, self._on_request)
+        if isinstance(target.location, WebLocation):
+            from objectstore_watcher.stores.web import WebStore
+
+            return WebStore(target.location, self._spec, self._on_request)
+        if isinstance(target.location, CloudLocation):
+            from objectstore_watcher.stores.cloud import CloudStore
+
+            return CloudStore(target.location, self._spec, self._on_request, self._key_pair)
         from objectstore_watcher.stores.s3 import S3Store  # late: most of this process's memory is the S3 client
 
         return S3Store(target.location, self._spec, self._on_request, self._key_pair)
 
 
 def _place(target: Target) -> str:
-    return "" if isinstance(target.location, FileLocation) else target.location.bucket
+    """What of the path says which store it is in: all but the key."""
+    location = target.location
+    if isinstance(location, FileLocation):
+        return ""
+    return location.uri if isinstance(location, WebLocation) else location.uri[: -len(location.key)]

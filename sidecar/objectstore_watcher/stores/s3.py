@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,8 @@ from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
 from objectstore_watcher.stores.batches import Batches, Refused
-from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http
+from objectstore_watcher.stores.causes import connection_kind, in_words
+from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
 from objectstore_watcher.targets import Target
 from objectstore_watcher.uri import ObjectLocation, parse_endpoint
 
@@ -376,10 +376,10 @@ class S3Store:
         return self._endpoint.lower().startswith("https:")
 
     def _connection_error(self, error: Exception) -> StoreError:
-        seen = f"{_root(error)}"
+        seen = in_words(error)
         if not self._is_tls and (_TLS_ALERT in seen or repr(_TLS_ALERT)[1:-1] in seen):
             return self._tls_wanted("a TLS alert")
-        return self._error(_connection_kind(error), seen)
+        return self._error(connection_kind(error), seen)
 
     def _tls_wanted(self, seen: str) -> StoreError:
         detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
@@ -407,34 +407,4 @@ def _code_told(error: S3Error) -> str:
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:
     longest = MAX_PAGE_BYTES if spec.match != "exact" or len(spec.uris) > 1 else MAX_BODY_BYTES
     needs_tls = bool(spec.ca_file) or endpoint.lower().startswith("https:")  # a CA file is checked even if not needed
-    return Http(spec.request_timeout, (spec.ca_file or credentials.ca_file()) if needs_tls else None, longest)
-
-
-def _connection_kind(error: Exception) -> str:
-    causes = list(_chain(error))
-    if any(isinstance(cause, http_errors.NameResolutionError) for cause in causes):
-        return "dns"
-    if any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes):
-        return "connection"  # a server that restarts closes connections in the middle of a handshake
-    if any(isinstance(cause, ssl.SSLError | http_errors.SSLError) for cause in causes):
-        return "tls"
-    if any(isinstance(cause, TimeoutError | http_errors.ReadTimeoutError) for cause in causes):
-        return "timeout"
-    return "connection"
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found and not isinstance(error, MinioException):
-        found.append(error)
-        reason = getattr(error, "reason", None)
-        error = error.__cause__ or (reason if isinstance(reason, BaseException) else None) or error.__context__
-    return found
-
-
-def _root(error: BaseException) -> str:
-    """The innermost cause in words: urllib3's own text repeats the object of the connection."""
-    cause = _chain(error)[-1]
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return type(cause).__name__ if not str(cause) else str(cause)
+    return Http(spec.request_timeout, (spec.ca_file or ca_file()) if needs_tls else None, longest)
