@@ -76,6 +76,9 @@ MATCHES = ("exact", "glob")
 POLICIES = ("fail", "wait")
 """What to do where it depends on the user whether waiting can help."""
 
+DETECTIONS = ("auto", "poll", "events")
+"""How to notice the object: by polling alone, or by the server's events with polling as the net."""
+
 MAX_FILE_BYTES = 64 * 1024
 """No file of the contract is longer: a 1,024-byte key escaped as JSON takes 6 KiB."""
 
@@ -127,6 +130,8 @@ class WatchSpec:
             before does not count; empty: none does not.
         etag: the ETag that the object must have; empty: any.
         version_id: the version that is waited for; empty: the latest.
+        detection: ``auto``: events where the server has them, and slower polls beside them, else polls; ``poll``; or
+            ``events``: as ``auto``, and a warning where there are none. One of `DETECTIONS`.
     """
 
     uri: str
@@ -172,6 +177,14 @@ class WatchSpec:
     )
     etag: str = field(default="", metadata={"help": "the ETag that the object must have"})
     version_id: str = field(default="", metadata={"help": "the version to wait for (default: the latest)"})
+    detection: str = field(
+        default="auto",
+        metadata={
+            "help": "auto: MinIO's events where they can be had, with slow polls as the net, else polls;"
+            " poll; or events: as auto, with a warning where they cannot",
+            "choices": DETECTIONS,
+        },
+    )
 
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
@@ -191,6 +204,10 @@ class WatchSpec:
         for name in ("etag", "version_id"):
             if getattr(self, name) and isinstance(location, uris.FileLocation):
                 raise InvalidArgument(title(name), "is of object stores, and the path is a file", cure="leave it out")
+        if self.detection == "events" and isinstance(location, uris.FileLocation):
+            raise InvalidArgument(
+                title("detection"), "events are of object stores, and the path is a file", cure="use auto"
+            )
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -418,7 +435,7 @@ class Ready:
         version_id: version of the object in a versioned bucket, else empty.
         last_modified: when the object was written, by the server's clock, ISO 8601 in UTC.
         detected_at: when the watcher saw it, ISO 8601 in UTC.
-        detected_by: ``poll``.
+        detected_by: ``event`` where an event caused the look that found it, else ``poll``.
         polls: looks that were needed.
         requests: requests to the object store that were needed.
         waited: seconds from the request to the detection.

@@ -1,0 +1,209 @@
+"""Waits that listen: all waits of a process share one stream for each server and bucket."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+
+from objectstore_watcher.contract import WatchSpec, title
+from objectstore_watcher.errors import InvalidArgument
+from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.stores import KeyPair, credentials
+from objectstore_watcher.stores.hints import Ear, Listener, Name, Streamed
+from objectstore_watcher.stores.listening import Address, Listening, StreamEnded, may_filter
+from objectstore_watcher.uri import ObjectLocation, parse_endpoint
+
+BACKOFF_FIRST, BACKOFF_CAP = 1.0, 30.0
+"""Seconds that the first and any pause before a new stream take at most, as between looks that fail."""
+
+REFUSED_FIRST, REFUSED_CAP = 60.0, 600.0
+"""The same where a right is missing, or something on the way keeps the events back: that rarely changes."""
+
+SETTLED = 30.0
+"""Seconds after which a stream that ended counts as one that worked: the next pause is again the first."""
+
+_AWS = re.compile(r"(^|\.)amazonaws\.com(\.cn)?(:\d+)?$", re.IGNORECASE)
+
+Uniform = Callable[[float, float], float]
+
+
+class Hub:
+    """The streams of a process."""
+
+    def __init__(self, uniform: Uniform = random.uniform) -> None:
+        self._uniform = uniform
+        self._lock = threading.Lock()
+        self._streams: dict[Address, _Stream] = {}
+
+    def join(self, address: Address, ear: Ear, prefix: str) -> None:
+        """Let ``ear`` hear of objects below ``prefix``."""
+        with self._lock:
+            stream = self._streams.get(address)
+            if stream is None:
+                stream = self._streams[address] = _Stream(address, prefix, self._uniform)
+                stream.start()
+            stream.add(ear, prefix)
+
+    def leave(self, address: Address, ear: Ear) -> None:
+        """Let it hear no more; the stream ends with the last of its ears."""
+        with self._lock:
+            stream = self._streams.get(address)
+            if stream and stream.remove(ear):
+                del self._streams[address]
+                stream.close()
+
+
+class _Stream(threading.Thread):
+    """One stream, in a daemon thread, which the end of the process does not wait for."""
+
+    def __init__(self, address: Address, prefix: str, uniform: Uniform) -> None:
+        super().__init__(name="events", daemon=True)
+        self._listening = Listening(address)
+        self._uniform = uniform
+        self._lock = threading.Lock()
+        self._ears: list[Ear] = []
+        self._prefix = may_filter(prefix)
+        self._flows = self._has_flowed = False
+        self._last: Streamed | None = None
+        self._in_a_row = 0
+        self._is_closed = False
+        self._hurry = threading.Event()
+
+    def add(self, ear: Ear, prefix: str) -> None:
+        """Tell ``ear`` of objects below ``prefix`` from now on."""
+        with self._lock:
+            self._ears.append(ear)
+            ear.listen_to(self)
+            if not may_filter(prefix).startswith(self._prefix):
+                self._prefix = _common_folder(prefix, self._prefix)
+                if self._flows:
+                    self._tell(False)
+                self._again()
+            if self._last:
+                ear.tell(self, self._flows, self._last)
+
+    def remove(self, ear: Ear) -> bool:
+        """Tell it no more; True when nobody is left."""
+        with self._lock:
+            self._ears.remove(ear)
+            return not self._ears
+
+    def close(self) -> None:
+        """End the stream."""
+        self._is_closed = True
+        self._again()
+
+    def _again(self) -> None:
+        self._hurry.set()
+        self._listening.abort()
+
+    def run(self) -> None:
+        """Listen until nobody does any more, or the server is known not to tell."""
+        while not self._is_closed:
+            self._hurry.clear()
+            if self._is_closed:  # just now
+                return
+            began = time.monotonic()
+            why = self._listen()
+            if self._hurry.is_set():
+                continue
+            with self._lock:
+                self._tell(False, why)
+            if why.outcome == "unsupported":
+                return
+            self._in_a_row = 1 if time.monotonic() - began > SETTLED and self._has_flowed else self._in_a_row + 1
+            self._hurry.wait(self._pause(why))
+
+    def _listen(self) -> Streamed:
+        with self._lock:
+            prefix = self._prefix
+        try:
+            for names in self._listening.names(prefix):
+                if self._hurry.is_set():
+                    break
+                self._hear(names)
+        except StreamEnded as ended:
+            # Who has told events before can tell them: something on the way answers in its place.
+            is_odd = ended.why.outcome == "unsupported" and self._has_flowed
+            return Streamed("failed", ended.why.detail) if is_odd else ended.why
+        return Streamed("lost", "it is begun anew")
+
+    def _hear(self, names: list[Name]) -> None:
+        with self._lock:
+            if not self._flows:
+                self._has_flowed = True
+                self._tell(True, Streamed("connected"))
+            for ear in self._ears:
+                ear.hear(names)
+
+    def _tell(self, flows: bool, news: Streamed | None = None) -> None:
+        self._flows, self._last = flows, news
+        for ear in self._ears:
+            ear.tell(self, flows, news)
+
+    def _pause(self, why: Streamed) -> float:
+        is_lasting = why.outcome in {"refused", "silent"} and not self._has_flowed
+        first, cap = (REFUSED_FIRST, REFUSED_CAP) if is_lasting else (BACKOFF_FIRST, BACKOFF_CAP)
+        return self._uniform(0, min(cap, first * 2.0 ** min(self._in_a_row - 1, 10)))
+
+
+def _common_folder(one: str, other: str) -> str:
+    """What both begin with, up to its last slash: the next wait is more likely to be below it, too."""
+    folder = one[: one.rfind("/") + 1]
+    while not other.startswith(folder):
+        folder = folder[: folder.rfind("/", 0, -1) + 1]
+    return may_filter(folder)
+
+
+_HUB = Hub()
+
+
+class SharedListener(Listener):
+    """Hears of the objects in one bucket, by a stream that it shares.
+
+    Args:
+        ear: hears.
+        address: whose events.
+        prefix: of the keys.
+        hub: whose streams are shared.
+    """
+
+    def __init__(self, ear: Ear, address: Address, prefix: str, hub: Hub = _HUB) -> None:
+        super().__init__(ear)
+        self._address = address
+        self._prefix = prefix
+        self._hub = hub
+        self._has_joined = False
+
+    def start(self) -> None:
+        """Begin, where it has not begun."""
+        if not self._has_joined:
+            self._has_joined = True
+            self._hub.join(self._address, self.ear, self._prefix)
+
+    def close(self) -> None:
+        """End, for good."""
+        if self._has_joined:
+            self._hub.leave(self._address, self.ear)
+
+
+def listener(spec: WatchSpec, location: ObjectLocation, key_pair: KeyPair | None = None, hub: Hub = _HUB) -> Listener:
+    """How a wait for ``spec`` listens; nothing is sent yet.
+
+    Raises:
+        InvalidArgument: the endpoint is none; or events are demanded of AWS, which has none.
+    """
+    endpoint = spec.endpoint or credentials.endpoint()
+    host, _ = parse_endpoint(endpoint, "endpoint")
+    if _AWS.search(host):
+        if spec.detection == "events":
+            raise InvalidArgument(title("detection"), "AWS has no events to listen to", cure="use auto or poll")
+        return Listener()
+    pattern = Pattern(location.key) if spec.match == "glob" else None
+    matches = pattern.matches if pattern else location.key.__eq__
+    ear = Ear(lambda bucket, key: bucket == location.bucket and bool(matches(key)))
+    address = Address(endpoint, spec.region or credentials.region(), spec.ca_file, location.bucket, key_pair)
+    return SharedListener(ear, address, pattern.prefix if pattern else location.key, hub)
