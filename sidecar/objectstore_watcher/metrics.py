@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from objectstore_watcher.errors import Action, StoreError
+from objectstore_watcher.errors import Action, StoreError, WaitError
 from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
 
@@ -129,9 +129,7 @@ class Metrics:
                 if lag is not None and ready.polls > 1:
                     self._lag.labels(ready.detected_by).observe(max(lag, 0))
             case GaveUp(error):
-                if not isinstance(error, StoreError):  # the look that met one of those has been counted
-                    self._errors.labels(error.kind.label).inc()
-                self._end("failed")
+                self._give_up(error)
 
     def _observe_events(self, event: Streamed | Heard) -> None:
         if isinstance(event, Heard):
@@ -146,6 +144,11 @@ class Metrics:
         self._since.set(requested + to_unix)
         self._deadline.set(deadline + to_unix)
         self.enter("waiting")
+
+    def _give_up(self, error: WaitError) -> None:
+        if not isinstance(error, StoreError):  # the look that met one of those has been counted
+            self._errors.labels(error.kind.label).inc()
+        self._end("failed")
 
     def _end(self, phase: str) -> None:
         self._backoff.set(0)

@@ -150,7 +150,7 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
     names = {field.name for field in fields(WatchSpec)}
     policies = {"on_missing_bucket", "on_forbidden"}
     conditions = {"match", "min_count", "absent", "min_size", "stable_for", "newer_than", "etag", "version_id"}
-    assert names == {"uri", "endpoint", "region", "ca_file", *policies, *conditions, *WatchSpec.DURATIONS}
+    assert names == {"uri", "endpoint", "region", "ca_file", "detection", *policies, *conditions, *WatchSpec.DURATIONS}
 
 
 @pytest.mark.parametrize(

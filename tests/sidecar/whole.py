@@ -106,7 +106,8 @@ def wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wait:
             metrics.observe(event)
             events.append(event)
 
-        waiting.ask(directory, WatchSpec.from_mapping({"uri": uri, "poll_interval": POLL_INTERVAL, **options}))
+        told = {"uri": uri, "poll_interval": POLL_INTERVAL, "detection": "poll"}  # events come in real time
+        waiting.ask(directory, WatchSpec.from_mapping({**told, **options}))
         Sidecar(directory, None, observe, clock).work()
         answer = contract.terminal(directory)
         shown = " ".join(file.read_text() for file in directory.iterdir()) + generate_latest(metrics.registry).decode()

@@ -77,7 +77,7 @@ class Listening:
         self._credentials.abort()
 
     def names(self, prefix: str) -> Iterator[list[Name]]:
-        """The objects below ``prefix`` that events come for; an empty list first, when the stream is there.
+        """The objects below ``prefix`` that events come for; first, and for each sign of life, an empty list.
 
         Raises:
             StreamEnded: always, in the end.
@@ -166,9 +166,8 @@ def _read(answer: urllib3.BaseHTTPResponse) -> Iterator[list[Name]]:
                 alive = time.monotonic()
             elif time.monotonic() - alive > SILENCE:
                 raise StreamEnded("silent", f"no line ended for {SILENCE:g} s")
-            names = [name for line in lines for name in _names(line)]
-            if names:
-                yield names
+            # Also where there are none: an answer on a connection that is not kept cannot be broken off in between.
+            yield [name for line in lines for name in _names(line)]
     except (http_errors.ProtocolError, BodyTooLong, OSError, ValueError) as error:
         raise StreamEnded("lost", f"the stream broke off: {type(error).__name__}") from None
     raise StreamEnded("lost", "the server ended the stream")
