@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import size, speed
+from tests.bench import events, size, speed
 from tests.bench.instruments import Noise, RecordingProxy
 from tests.bench.laboratory import Laboratory, main_container
 from tests.bench.report import Figure, ms, p99
@@ -33,10 +33,11 @@ class Effort:
     seconds: int
     polls: int
     imports: int
+    listening: int
 
 
-FULL = Effort(detections=200, returns=100, starts=20, seconds=60, polls=10_000, imports=25)
-QUICK = Effort(detections=20, returns=20, starts=3, seconds=5, polls=1_000, imports=20)
+FULL = Effort(detections=200, returns=100, starts=20, seconds=60, polls=10_000, imports=25, listening=180)
+QUICK = Effort(detections=20, returns=20, starts=3, seconds=5, polls=1_000, imports=20, listening=90)
 
 
 def main() -> int:
@@ -87,6 +88,8 @@ def _measure(place: Path, noise: Noise, *, quick: bool) -> list[Figure]:
 
 def _figures(lab: Laboratory, effort: Effort) -> Iterator[Figure]:
     yield speed.put_to_marker(lab, effort.detections)
+    yield events.put_to_marker(lab, effort.detections)
+    yield events.requests_per_minute(lab, effort.listening)
     with main_container() as main:
         yield speed.marker_to_return(lab, main, effort.returns)
         yield from size.waiting_pod(lab, main, effort.seconds)
