@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
+from minio import Minio
 from objectstore_watcher import contract
 from objectstore_watcher.contract import Ready
 
 from tests.bench.instruments import RecordingProxy
 from tests.moto_server import MotoServer
-from tests.servers import MinioServer, eventually
+from tests.servers import ROOT, MinioServer, eventually
 from tests.sidecar.conftest import Start
 from tests.sidecar.listeners import Waiting, listening_threads, waits
+from tests.sidecar.tls import Certificates
 from tests.sidecar.tools import takes_requests
 
 LONG = 3600
@@ -149,6 +155,47 @@ def test_the_site_of_another_region_is_listened_to(tmp_path: Path, wait: Wait) -
         server.client().make_bucket("bucket")
         waiting = wait("s3://bucket/key", endpoint=server.endpoint, poll_interval=LONG)
         waiting.await_stream()
+
+
+def test_events_come_by_tls(tmp_path: Path, certificates: Certificates, wait: Wait) -> None:
+    key, mark, certificate = certificates.server_file("127.0.0.1").read_text().partition("-----BEGIN CERTIFICATE")
+    (tmp_path / "private.key").write_text(key)
+    (tmp_path / "public.crt").write_text(mark + certificate)
+    with MinioServer(tmp_path / "drive", certificates=tmp_path) as server:
+        waiting = wait(
+            "s3://bucket/key",
+            endpoint=server.endpoint,
+            ca_file=str(certificates.ca),
+            poll_interval=0.5,
+            on_missing_bucket="wait",
+        )
+        waiting.await_stream("failed")
+        pool = urllib3.PoolManager(ca_certs=str(certificates.ca))
+        root = server.ACCESS_KEY, server.SECRET_KEY
+        client = Minio(f"127.0.0.1:{server.port}", *root, region="us-east-1", http_client=pool)
+        client.make_bucket("bucket")
+        waiting.await_stream()
+        client.put_object("bucket", "key", io.BytesIO(b"data"), 4)
+        assert waiting.end().detected_by == "event"
+
+
+def test_the_policy_of_the_manifests_is_enough_to_listen(
+    minio: MinioServer, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        "MINIO_HOST": f"127.0.0.1:{minio.port}",
+        "MINIO_ROOT_USER": minio.ACCESS_KEY,
+        "MINIO_ROOT_PASSWORD": minio.SECRET_KEY,
+        "ACCESS_KEY_ID": "watcher-of-the-test",
+        "SECRET_ACCESS_KEY": "users-secret-61b0",
+    }
+    subprocess.run([sys.executable, ROOT / "k8s" / "minio" / "setup.py"], env={**os.environ, **settings}, check=True)
+    monkeypatch.setenv("FLYTE_AWS_ACCESS_KEY_ID", settings["ACCESS_KEY_ID"])
+    monkeypatch.setenv("FLYTE_AWS_SECRET_ACCESS_KEY", settings["SECRET_ACCESS_KEY"])
+    waiting = wait("s3://data/key", poll_interval=LONG)
+    waiting.await_stream()
+    minio.put("data", "key")
+    assert waiting.end().detected_by == "event"
 
 
 def test_fifty_waits_share_one_stream(minio: MinioServer, bucket: str, wait: Wait) -> None:
