@@ -86,9 +86,9 @@ class Stream:
         self._connection = connection
         self._closing = closing
 
-    def begin(self, kind: str = "text/event-stream") -> None:
-        """Send the headers."""
-        self.send(b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n" % kind.encode())
+    def begin(self, sign: bytes = b'{"Records":null}\n') -> None:
+        """Send the headers, and a sign of life."""
+        self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + sign)
 
     def send(self, part: bytes) -> None:
         """Send these bytes, now."""

@@ -22,6 +22,12 @@ from tests.servers import eventually, free_port
 POLL_INTERVAL = 10
 """Seconds: the default. No run lasts as long, so that what finds the object is the event."""
 
+RATE = 2
+"""Requests a minute that are aimed at."""
+
+WARM_UP = 20
+"""Seconds within which a wait takes its first looks, and subscribes."""
+
 AT_ONCE = 20
 """Watchers that wait at the same time: it takes two seconds until they are subscribed."""
 
@@ -90,13 +96,15 @@ def requests_per_minute(lab: Laboratory, seconds: int) -> Figure:
         eventually(lambda: bool(lab.proxy.requests), "the first look")
         time.sleep(seconds)
         looks, streams = len(lab.proxy.requests), lab.proxy.listens - before
-        last = lab.proxy.requests[-1][0] - lab.proxy.requests[0][0]
-    rate = (looks + streams) / seconds * 60
+        began = lab.proxy.requests[0][0]
+        steady = sum(arrived > began + WARM_UP for arrived, _ in lab.proxy.requests)
+    rate = (looks + streams) * 60 / seconds
     return Figure(
         name=f"requests a minute with events, poll interval {POLL_INTERVAL} s",
         limit="2",
-        measured=f"{rate:.2f}: {looks} HEAD and {streams} stream in {seconds} s, the last after {last:.0f} s",
-        reached=rate <= 2,
-        method="request lines counted by a TCP proxy before MinIO from the first look on, which is itself counted; by"
-        f" polls alone it were {60 / POLL_INTERVAL:g}",
+        measured=f"{rate:.1f} over {seconds} s from the first look on: {looks} HEAD and {streams} stream;"
+        f" {steady * 60 / (seconds - WARM_UP):.1f} after the first {WARM_UP} s",
+        reached=rate <= RATE,
+        method="request lines counted by a TCP proxy before MinIO, the first look, the request for events, and the look"
+        f" once they come included; by polls alone it were {60 / POLL_INTERVAL:g}",
     )

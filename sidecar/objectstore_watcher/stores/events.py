@@ -93,8 +93,9 @@ class _Stream(threading.Thread):
 
     def close(self) -> None:
         """End the stream."""
-        self._is_closed = True
-        self._again()
+        with self._lock:
+            self._is_closed = True
+            self._again()
 
     def _again(self) -> None:
         self._hurry.set()
@@ -103,14 +104,11 @@ class _Stream(threading.Thread):
     def run(self) -> None:
         """Listen until nobody does any more, or the server is known not to tell."""
         while not self._is_closed:
-            self._hurry.clear()
-            if self._is_closed:  # just now
-                return
             began = time.monotonic()
             why = self._listen()
-            if self._hurry.is_set():
-                continue
             with self._lock:
+                if self._hurry.is_set():  # it was broken off by us
+                    continue
                 self._tell(False, why)
             if why.outcome == "unsupported":
                 return
@@ -118,26 +116,38 @@ class _Stream(threading.Thread):
             self._hurry.wait(self._pause(why))
 
     def _listen(self) -> Streamed:
+        """One stream, to its end."""
         with self._lock:
+            self._hurry.clear()
             prefix = self._prefix
+        if self._is_closed:  # just now
+            return Streamed("lost")
         try:
             for names in self._listening.names(prefix):
-                if self._hurry.is_set():
+                if not self._hear(names):
                     break
-                self._hear(names)
         except StreamEnded as ended:
-            # Who has told events before can tell them: something on the way answers in its place.
-            is_odd = ended.why.outcome == "unsupported" and self._has_flowed
-            return Streamed("failed", ended.why.detail) if is_odd else ended.why
-        return Streamed("lost", "it is begun anew")
+            return self._judged(ended.why)
+        except Exception as error:  # whatever it is: a wait that counts on this stream would hardly poll
+            return Streamed("failed", repr(error)[:200])
+        return Streamed("lost")
 
-    def _hear(self, names: list[Name]) -> None:
+    def _judged(self, why: Streamed) -> Streamed:
+        if why.outcome == "unsupported" and self._has_flowed:  # something on the way answers in the server's place
+            return Streamed("failed", why.detail)
+        return Streamed("failed", why.detail) if why.outcome == "lost" and not self._flows else why
+
+    def _hear(self, names: list[Name]) -> bool:
+        """Pass on what came; False where this stream is not wanted any more."""
         with self._lock:
+            if self._hurry.is_set():
+                return False
             if not self._flows:
                 self._has_flowed = True
                 self._tell(True, Streamed("connected"))
             for ear in self._ears:
                 ear.hear(names)
+            return True
 
     def _tell(self, flows: bool, news: Streamed | None = None) -> None:
         self._flows, self._last = flows, news

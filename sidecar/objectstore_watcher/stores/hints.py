@@ -12,7 +12,7 @@ from typing import Protocol
 MOST_KEYS = 1000
 """Keys that are kept for one look; where more are heard of, everything is looked at."""
 
-STOP_CHECK = 0.2
+STOP_CHECK = 0.5
 """Seconds between two questions during a pause whether the wait was told to stop."""
 
 Name = tuple[str, str]

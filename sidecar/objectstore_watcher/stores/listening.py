@@ -77,14 +77,15 @@ class Listening:
         self._credentials.abort()
 
     def names(self, prefix: str) -> Iterator[list[Name]]:
-        """The objects below ``prefix`` that events come for; first, and for each sign of life, an empty list.
+        """The objects below ``prefix`` that events come for; for each sign of life an empty list.
+
+        What comes first, not the headers, says that the stream is there: a proxy may pass those on, and no more.
 
         Raises:
             StreamEnded: always, in the end.
         """
         try:
             with self._open(prefix) as answer:
-                yield []
                 yield from _read(answer)
         except (http_errors.ReadTimeoutError, TimeoutError):
             raise StreamEnded("silent", f"nothing came for {SILENCE:g} s") from None
