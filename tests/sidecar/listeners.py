@@ -64,10 +64,9 @@ class Waiting:
         """What became of the streams."""
         return [event.outcome for event in self.diary if isinstance(event, Streamed)]
 
-    @property
-    def detail(self) -> str:
-        """What is told of the last of them."""
-        return [event.detail for event in self.diary if isinstance(event, Streamed)][-1]
+    def detail_of(self, outcome: str) -> str:
+        """What is told of the first of them of which that became."""
+        return next(event.detail for event in self.diary if isinstance(event, Streamed) and event.outcome == outcome)
 
     @property
     def polls(self) -> int:

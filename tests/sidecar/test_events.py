@@ -159,7 +159,7 @@ def test_while_events_flow_polls_are_six_intervals_apart_but_no_more_than_a_minu
 ) -> None:
     waiting = wait(endpoint=server.endpoint, poll_interval=interval)
     waiting.await_stream()
-    assert safety - 2 < waiting.pauses[-1] <= safety
+    assert safety / 2 < waiting.pauses[-1] <= safety
 
 
 def test_lost_events_are_made_up_for_by_the_safety_poll(server: FakeS3, teller: Teller, wait: Wait) -> None:
@@ -205,7 +205,7 @@ def test_where_there_are_no_events_polling_goes_on(
     server.listen_answer = answer
     waiting = wait(endpoint=server.endpoint, poll_interval=0.05, heard_by=own_hub)
     waiting.await_stream(outcome)
-    assert detail in waiting.detail
+    assert detail in waiting.detail_of(outcome)
     before = waiting.polls
     eventually(lambda: waiting.polls > before + 5, "polls")
     assert max(waiting.pauses) <= 0.05
@@ -249,27 +249,25 @@ def test_a_line_that_drips_and_never_ends_is_silence(
     server.stream = drip
     waiting = wait(endpoint=server.endpoint, poll_interval=LONG)
     waiting.await_stream("silent")
-    assert waiting.detail == "no line ended for 0.5 s"
+    assert waiting.detail_of("silent") == "no line ended for 0.5 s"
 
 
 def test_the_signs_of_life_of_older_servers_count(server: FakeS3, wait: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
     """They send a space now and then, and no end of line before the next event."""
     monkeypatch.setattr(listening, "SILENCE", 0.5)
-    tell = threading.Event()
 
     def spaces(stream: Stream) -> None:
         stream.begin(b" ")
-        for _ in range(50):
+        began = time.monotonic()
+        while time.monotonic() - began < 1 or len(server.requests) < 2:  # the look that follows the first sign, too
+            time.sleep(0.02)
             stream.send(b" ")
-            tell.wait(0.02)
+        server.answer_with(found())
         stream.event()
         stream.stay()
 
     server.stream = spaces
     waiting = wait(endpoint=server.endpoint, poll_interval=LONG)
-    waiting.await_stream()
-    server.answer_with(found())
-    tell.set()
     assert waiting.end().detected_by == "event"
     assert waiting.outcomes == ["connected"]
 
@@ -293,7 +291,7 @@ def test_a_stream_that_makes_no_sense_is_lost(
     waiting.await_stream()
     teller.tell(part)
     waiting.await_stream("lost")
-    assert waiting.detail == detail
+    assert waiting.detail_of("lost") == detail
 
 
 def test_an_event_in_pieces_is_one(server: FakeS3, wait: Wait) -> None:
@@ -477,7 +475,7 @@ def test_a_fault_of_our_own_does_not_leave_waits_that_hardly_poll(
     monkeypatch.setattr(listening, "_names", None)
     teller.tell(event())
     waiting.await_stream("failed")
-    assert "TypeError" in waiting.detail
+    assert "TypeError" in waiting.detail_of("failed")
 
 
 def test_waits_of_one_process_share_one_stream(server: FakeS3, teller: Teller, wait: Wait) -> None:
