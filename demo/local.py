@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -81,7 +82,8 @@ def as_a_pod(server: MinioServer, env: dict[str, str], folder: Path) -> None:
         noticed = (markers / "ready").stat().st_mtime
         main_process.wait(timeout=120)
         after = uploaded(uploader)
-        say(f"ready marker {noticed - after:.2f} s after the upload ended (poll interval: 1 s)")
+        by = json.loads((markers / "ready").read_text())["detected_by"]
+        say(f"ready marker {max(0.0, noticed - after):.3f} s after the upload ended, by {by} (poll interval: 1 s)")
         result = flyte_backend.outputs(server.client(), execution)
         say(f"outputs.pb {time.time() - after:.2f} s after the upload ended: {result}")
         title("The marker")

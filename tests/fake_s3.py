@@ -5,14 +5,16 @@ Each request takes the next answer of the script; the last answer is given for e
 
 from __future__ import annotations
 
+import json
+import math
 import select
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -79,6 +81,47 @@ SILENT = Answer(silent=True)
 DRIP = Answer(drip=True)
 
 
+class Stream:
+    """The answer to a client that listens for events, which does not end by itself."""
+
+    def __init__(self, connection: socket.socket, closing: threading.Event) -> None:
+        self._connection = connection
+        self._closing = closing
+
+    def begin(self, sign: bytes = b'{"Records":null}\n') -> None:
+        """Send the headers, and a sign of life."""
+        self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + sign)
+
+    def send(self, part: bytes) -> None:
+        """Send these bytes, now."""
+        self._connection.sendall(part)
+
+    def event(self, key: str = "key", bucket: str = "bucket") -> None:
+        """Send an event about an object."""
+        self.send(event(key, bucket))
+
+    def stay(self, ping: float = 0.05, seconds: float = math.inf) -> None:
+        """Send pings until the client goes, or for so long."""
+        end = time.monotonic() + seconds
+        while not self._closing.wait(ping) and time.monotonic() < end:
+            self.send(PING)
+
+    def hang(self) -> None:
+        """Send nothing until the client goes."""
+        while not self._closing.wait(0.02):
+            if select.select([self._connection], [], [], 0)[0] and not self._connection.recv(1, socket.MSG_PEEK):
+                return
+
+
+PING = b'{"Records":null}\n'
+
+
+def event(key: str = "key", bucket: str = "bucket") -> bytes:
+    """What MinIO tells when an object has come."""
+    s3 = {"bucket": {"name": bucket}, "object": {"key": key, "size": 4}}
+    return json.dumps({"Records": [{"eventName": "s3:ObjectCreated:Put", "s3": s3}]}).encode() + b"\n"
+
+
 class FakeS3:
     """Serves ``answers`` in turn on a free port, by TLS if it gets a context for that."""
 
@@ -86,6 +129,15 @@ class FakeS3:
         self, *answers: Answer, tls: ssl.SSLContext | None = None, address: tuple[str, int] = ("127.0.0.1", 0)
     ) -> None:
         self.requests: list[Received] = []
+        self.listens: list[Received] = []
+        """Requests for events; they are no part of the script."""
+        self.stream: Callable[[Stream], None] | None = None
+        """What such a client gets; without it, ``listen_answer``."""
+        self.listen_answer = error(501, "NotImplemented")
+        self.most_streams = 0
+        """The most clients that listened at the same time."""
+        self.streams = 0
+        """How many do now."""
         self.refused: dict[str, Answer] = {}
         """By access key: what it gets instead of the script's answer, as long as it stands here."""
         self.most_at_once = 0
@@ -135,6 +187,20 @@ class FakeS3:
             answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
             return self.refused.get(request.access_key, answer) if self.refused else answer
 
+    def listened(self, request: Received, connection: socket.socket) -> None:
+        """Answer a client that listens."""
+        with self._lock:
+            self.listens.append(request)
+            self.streams += 1
+            self.most_streams = max(self.most_streams, self.streams)
+        try:
+            with suppress(OSError):
+                assert self.stream
+                self.stream(Stream(connection, self.closing))
+        finally:
+            with self._lock:
+                self.streams -= 1
+
     @contextmanager
     def counting(self) -> Iterator[None]:
         """Count a request as under way."""
@@ -163,8 +229,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         received = Received(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         self.rfile.read(int(received.headers.get("content-length", "0")))
+        if "?events=" in received.target:
+            self._listen(received)
+            return
         with self.server.fake.counting():
             self._give(self.server.fake.next_answer(received))
+
+    def _listen(self, received: Received) -> None:
+        fake = self.server.fake
+        if fake.stream:
+            self.close_connection = True
+            fake.listened(received, self.connection)
+        else:
+            fake.listens.append(received)
+            self._give(fake.listen_answer)
 
     def _give(self, answer: Answer) -> None:
         if not self._waited(answer.delay):

@@ -16,6 +16,8 @@ WATCHER_POLICY = {
         {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::data/*"]},
         # Without it, S3 answers 403 for an object that is absent.
         {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": ["arn:aws:s3:::data"]},
+        # Without it, the watcher polls, and hears of no events.
+        {"Effect": "Allow", "Action": ["s3:ListenBucketNotification"], "Resource": ["arn:aws:s3:::data"]},
     ],
 }
 

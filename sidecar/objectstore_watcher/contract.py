@@ -80,6 +80,9 @@ REQUIRES = ("all", "any")
 POLICIES = ("fail", "wait")
 """What to do where it depends on the user whether waiting can help."""
 
+DETECTIONS = ("auto", "poll", "events")
+"""How to notice the object: by polling alone, or by the server's events with polling as the net."""
+
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """No file of the contract is longer: 10,000 objects take 250 bytes each, and their keys; a reader needs some 90 MiB for
 the worst that fits."""
@@ -140,6 +143,8 @@ class WatchSpec:
             before does not count; empty: none does not.
         etag: the ETag that the object must have; empty: any.
         version_id: the version that is waited for; empty: the latest.
+        detection: ``auto``: events where the server has them, and slower polls beside them, else polls; ``poll``; or
+            ``events``: as ``auto``, and a warning where there are none. One of `DETECTIONS`.
     """
 
     uri: str | tuple[str, ...]
@@ -197,6 +202,14 @@ class WatchSpec:
     )
     etag: str = field(default="", metadata={"help": "the ETag that the object must have"})
     version_id: str = field(default="", metadata={"help": "the version to wait for (default: the latest)"})
+    detection: str = field(
+        default="auto",
+        metadata={
+            "help": "auto: MinIO's events where they can be had, with slow polls as the net, else polls;"
+            " poll; or events: as auto, with a warning where they cannot",
+            "choices": DETECTIONS,
+        },
+    )
 
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
@@ -215,6 +228,8 @@ class WatchSpec:
         newer_than(self.newer_than, datetime.now(timezone.utc))
         self._check_match(locations)
         self._check_schemes(locations)
+        if self.detection == "events":
+            self._check_events(locations)
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -231,6 +246,15 @@ class WatchSpec:
             location = locations[0]
             cloud = location.cloud if isinstance(location, CloudLocation) else ""
             paths.parse_endpoint(self.endpoint, title("endpoint"), cloud)
+
+    def _check_events(self, locations: Sequence[paths.Location]) -> None:
+        what = _NOT_OF[type(locations[0])][0]
+        if not isinstance(locations[0], paths.ObjectLocation):
+            raise InvalidArgument(title("detection"), f"events are of MinIO, and the path is {what}", cure="use auto")
+        if self.match == "manifest":
+            raise InvalidArgument(
+                title("detection"), "what a manifest lists is not known when events are asked for", cure="use auto"
+            )
 
     def _check_schemes(self, locations: Sequence[paths.Location]) -> None:
         """Refuse paths that do not go together, and options that mean nothing where they point."""
@@ -524,7 +548,7 @@ class Ready:
         objects: those that count, path by path as they were asked for, and in the order of their keys; none where
             their absence was waited for.
         detected_at: when the watcher saw it, ISO 8601 in UTC.
-        detected_by: ``poll``.
+        detected_by: ``event`` where an event caused the look that found it, else ``poll``.
         polls: looks that were needed.
         requests: requests to the object store that were needed.
         waited: seconds from the request to the detection.

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 from objectstore_watcher.contract import Ready, iso
 from objectstore_watcher.errors import one_line
+from objectstore_watcher.stores.hints import Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
 
 LOGGER = logging.getLogger("objectstore_watcher")
@@ -84,12 +85,15 @@ class EventLog:
     def __init__(self) -> None:
         self._error = ""
         self._unmet = ""
+        self._streams = ""
+        self._demands_events = False
 
     def observe(self, event: Event) -> None:
         """Write what is news."""
         match event:
             case Started(request):
                 spec = request.spec
+                self._demands_events = spec.detection == "events"
                 log(
                     logging.INFO,
                     f"waiting for {spec.name}",
@@ -102,6 +106,9 @@ class EventLog:
             case Pausing(seconds, error) if error and error.kind.label != self._error:
                 self._error = error.kind.label
                 log(logging.WARNING, str(error), kind=error.kind.label, next_poll_in=round(seconds, 3))
+            case Streamed(outcome, detail) if outcome != self._streams:
+                self._streams = outcome
+                self._streamed(event, detail)
             case Succeeded(ready):
                 log(
                     logging.INFO,
@@ -109,6 +116,7 @@ class EventLog:
                     uri=ready.uri,
                     objects=len(ready.objects),
                     size=sum(each.size for each in ready.objects),
+                    detected_by=ready.detected_by,
                     polls=ready.polls,
                     waited=ready.waited,
                 )
@@ -123,3 +131,10 @@ class EventLog:
             self._unmet = unmet
             if unmet:
                 log(logging.INFO, f"not yet: {unmet}")
+
+    def _streamed(self, event: Streamed, detail: str) -> None:
+        if event.flows:
+            log(logging.INFO, "the object store tells of events: polls are only the net", events=event.outcome)
+        else:
+            level = logging.WARNING if self._demands_events else logging.INFO
+            log(level, f"no events from the object store: polls alone ({detail})", events=event.outcome)

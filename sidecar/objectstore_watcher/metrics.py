@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from objectstore_watcher.errors import Action, StoreError
+from objectstore_watcher.errors import Action, StoreError, WaitError
+from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
 
 PHASES = ("idle", "waiting", "ready", "failed")
@@ -70,6 +71,22 @@ class Metrics:
             "The current pause after an error; 0 without one.",
             registry=registry,
         )
+        self._streams = Counter(
+            "objectstore_watcher_event_streams",
+            "Streams of events that began, ended or did not begin, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._flows = Gauge(
+            "objectstore_watcher_event_stream_connected",
+            "1 while the store's events come, and polls are rare; else 0.",
+            registry=registry,
+        )
+        self._events = Counter(
+            "objectstore_watcher_events",
+            "Events for what is waited for; several for one object before one look count once.",
+            registry=registry,
+        )
         self._lag = Histogram(
             "objectstore_watcher_detection_lag_seconds",
             "From the object's last modification, by the server's clock (whole seconds), to its detection."
@@ -105,14 +122,21 @@ class Metrics:
                     self._last_poll.set_to_current_time()
             case Pausing(seconds, error):
                 self._backoff.set(seconds if error and error.kind.action is Action.BACK_OFF else 0)
+            case Streamed() | Heard():
+                self._observe_events(event)
             case Succeeded(ready, lag):
                 self._end("ready")
                 if lag is not None and ready.polls > 1:
                     self._lag.labels(ready.detected_by).observe(max(lag, 0))
             case GaveUp(error):
-                if not isinstance(error, StoreError):  # the look that met one of those has been counted
-                    self._errors.labels(error.kind.label).inc()
-                self._end("failed")
+                self._give_up(error)
+
+    def _observe_events(self, event: Streamed | Heard) -> None:
+        if isinstance(event, Heard):
+            self._events.inc(event.names)
+        else:
+            self._streams.labels(event.outcome).inc()
+            self._flows.set(event.flows)
 
     def _start(self, deadline: float, requested: float) -> None:
         self._started = requested
@@ -121,8 +145,14 @@ class Metrics:
         self._deadline.set(deadline + to_unix)
         self.enter("waiting")
 
+    def _give_up(self, error: WaitError) -> None:
+        if not isinstance(error, StoreError):  # the look that met one of those has been counted
+            self._errors.labels(error.kind.label).inc()
+        self._end("failed")
+
     def _end(self, phase: str) -> None:
         self._backoff.set(0)
+        self._flows.set(0)
         self.enter(phase)
         self._wait.labels(phase).observe(time.monotonic() - self._started)
 

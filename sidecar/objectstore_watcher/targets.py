@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from objectstore_watcher.contract import WatchSpec
@@ -33,6 +33,13 @@ class Target:
         """The path of the object ``key``, which this stands for."""
         return _begin(self.uri, self.location) + key if self.pattern else self.uri
 
+    def is_among(self, names: Collection[tuple[str, str]]) -> bool:
+        """Whether one of these objects, each a bucket and a key, is what this stands for."""
+        bucket = getattr(self.location, "bucket", "")
+        if self.pattern is None:
+            return (bucket, self.name) in names
+        return any(of == bucket and self.pattern.matches(key) for of, key in names)
+
     def beside(self, name: str, size: int | None = None) -> Target:
         """The object ``name`` in the same folder, or wherever it is, if it is a whole path.
 
@@ -58,6 +65,19 @@ def matching(uri: str) -> Target:
     if pattern.is_literal:
         return exact(_begin(uri, location) + pattern.prefix)
     return Target(uri, location, pattern.prefix, pattern)
+
+
+def flags(spec: WatchSpec, named: Sequence[Target]) -> dict[Target, Target]:
+    """The flag of each of ``named``; those in one folder share theirs. None where ``spec`` asks for none.
+
+    Raises:
+        InvalidArgument: there can be no object of the flag's name beside one of them.
+    """
+    if not spec.flag:
+        return {}
+    known: dict[str, Target] = {}
+    beside = [each.beside(spec.flag) for each in named]
+    return {each: known.setdefault(flag.uri, flag) for each, flag in zip(named, beside, strict=True)}
 
 
 def targets(spec: WatchSpec) -> Sequence[Target]:

@@ -10,7 +10,8 @@ from objectstore_watcher.conditions import Conditions
 from objectstore_watcher.contract import MOST_PATHS, Request
 from objectstore_watcher.errors import TooManyObjects
 from objectstore_watcher.stores import Found, Store
-from objectstore_watcher.targets import Target, targets
+from objectstore_watcher.stores.hints import Hints
+from objectstore_watcher.targets import Target, flags, targets
 
 MOST_OBJECTS = 100_000
 """Objects that the patterns of one wait may match together: some 100 MiB."""
@@ -42,6 +43,8 @@ class _Seen:
 
 _NOTHING = _Seen()
 
+_EVERYTHING = Hints()
+
 
 class Wanted:
     """All that one wait looks at.
@@ -60,52 +63,54 @@ class Wanted:
     def __init__(self, request: Request, clock: Callable[[], float]) -> None:
         self._spec = request.spec
         self._named = targets(request.spec)
-        self._flags = self._flags_beside(self._named)
+        self._flags = flags(request.spec, self._named)
         self._flags_there: set[str] = set()
         self._manifests: dict[Target, tuple[Found, Sequence[Target]]] = {}
         self._conditions = Conditions(request, clock)
         self._targets: Sequence[Target] = []
         self._seen: dict[Target, _Seen] = {}
 
-    def _flags_beside(self, named: Sequence[Target]) -> dict[Target, Target]:
-        """The flag of each path; those in one folder share theirs."""
-        if not self._spec.flag:
-            return {}
-        flags: dict[str, Target] = {}
-        beside = [each.beside(self._spec.flag) for each in named]
-        return {each: flags.setdefault(flag.uri, flag) for each, flag in zip(named, beside, strict=True)}
-
     def stable_in(self) -> float:
         """Seconds until a look can find one more object unchanged for long enough; infinite where none will."""
         return self._conditions.stable_in()
 
-    def look(self, store: Store, time_left: TimeLeft) -> Verdict:
+    def look(self, store: Store, time_left: TimeLeft, hints: Hints = _EVERYTHING) -> Verdict:
         """Look at what is missing, and if nothing is any more, at all of it.
 
         Args:
             store: where to look.
             time_left: seconds until the deadline.
+            hints: what of it has changed.
 
         Raises:
             StoreError: the store cannot say, or a manifest does not list objects.
             TooManyObjects: more match than a wait can have.
         """
-        was_whole = self._look_at_missing(store, time_left)
+        was_whole = self._look_at_missing(store, time_left, hints)
         if not was_whole and self._verdict().counts:
             self._seen.clear()
             self._flags_there.clear()
-            self._look_at_missing(store, time_left)
+            self._look_at_missing(store, time_left, _EVERYTHING)
         return self._verdict()
 
-    def _look_at_missing(self, store: Store, time_left: TimeLeft) -> bool:
+    def _look_at_missing(self, store: Store, time_left: TimeLeft, hints: Hints) -> bool:
         """Returns whether all of it was missing, so that the look was at the whole."""
-        flags = [flag for flag in dict.fromkeys(self._flags.values()) if flag.uri not in self._flags_there]
-        self._flags_there.update(found.asked for found in self._look_at(flags, store, time_left))
+        before = set(self._targets)
+        looked_for = [
+            flag
+            for flag in dict.fromkeys(self._flags.values())
+            if flag.uri not in self._flags_there and _may_have_changed(flag, hints)
+        ]
+        self._flags_there.update(found.asked for found in self._look_at(looked_for, store, time_left))
         named = [each for each in self._named if each not in self._flags or self._flags[each].uri in self._flags_there]
         self._targets = self._listed_by(named, store, time_left) if self._spec.match == "manifest" else named
-        looked = [each for each in self._targets if not self._is_met(each)]
+        looked = [
+            each
+            for each in self._targets
+            if not self._is_met(each) and (each not in before or _may_have_changed(each, hints))
+        ]
         self._judge(looked, self._look_at(looked, store, time_left))
-        return len(flags) == len(set(self._flags.values())) and len(looked) == len(self._targets)
+        return len(looked_for) == len(set(self._flags.values())) and len(looked) == len(self._targets)
 
     def _look_at(self, looked: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Found]:
         return store.look(time_left(), looked) if looked else ()
@@ -163,7 +168,7 @@ class Wanted:
 
     def _verdict(self) -> Verdict:
         if self._spec.require == "any":
-            reasons = (self._seen[each].unmet for each in self._targets)
+            reasons = (self._seen.get(each, _NOTHING).unmet for each in self._targets)
             is_there = any(map(self._is_met, self._targets))
             return Verdict(counts=is_there, unmet="" if is_there else next(filter(None, reasons), ""))
         if not_there := self._not_there():
@@ -171,7 +176,7 @@ class Wanted:
         unmet = [each for each in self._targets if not self._is_met(each)]
         if not unmet:
             return Verdict(counts=bool(self._targets))
-        reason = self._seen[unmet[0]].unmet
+        reason = self._seen.get(unmet[0], _NOTHING).unmet
         if len(self._targets) == 1 and self._spec.match != "manifest":
             return Verdict(counts=False, unmet=reason)
         what = "are gone" if self._spec.absent else "are there"
@@ -187,6 +192,10 @@ class Wanted:
             missing = next((each.uri for each in self._named if each not in self._manifests), "")
             return f"the manifest {missing!r} is not there" if missing else ""
         return ""
+
+
+def _may_have_changed(target: Target, hints: Hints) -> bool:
+    return hints.everything or target.is_among(hints.names)
 
 
 def _still_there(found: Sequence[Found]) -> str:

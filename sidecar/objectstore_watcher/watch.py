@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
 
 from objectstore_watcher.contract import Matched, Ready, Request, WatchSpec, encoded, iso, now_iso
 from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError
-from objectstore_watcher.stores import Found, OnRequest, Store, open_store
+from objectstore_watcher.stores import Found, OnRequest, Store, listen, open_store
+from objectstore_watcher.stores.hints import Heard, Hints, Listener, Stop, Streamed, Waking
 from objectstore_watcher.targets import Target
 from objectstore_watcher.wanted import Verdict, Wanted
 
@@ -21,12 +21,14 @@ BACKOFF_FIRST = 1.0
 BACKOFF_CAP = 30.0
 """Seconds that any pause after an error takes at most: a server that comes back is noticed within them."""
 
+SAFETY_POLLS = 6
+"""Poll intervals between two looks while events flow: a look a minute at the default."""
 
-class Stop(Protocol):
-    """How a wait is told to stop; a `threading.Event` is one."""
+SAFETY_CAP = 60.0
+"""Seconds between them at most, where the poll interval itself is not longer: events can be lost without a sign."""
 
-    def wait(self, timeout: float) -> bool:
-        """Pause for ``timeout`` seconds, or until told to stop; True when told to stop."""
+REST = 4
+"""Times what a look took, between it and one that an event causes: a burst costs a fifth of the time at most."""
 
 
 class Stopped(Exception):  # nothing went wrong
@@ -95,9 +97,10 @@ class GaveUp:
     error: WaitError
 
 
-Event = Started | Requested | Polled | Pausing | Succeeded | GaveUp
+Event = Started | Requested | Polled | Pausing | Streamed | Heard | Succeeded | GaveUp
 Observer = Callable[[Event], None]
 Open = Callable[[WatchSpec, OnRequest], Store]
+Listen = Callable[[WatchSpec], Listener]
 
 
 def watch(
@@ -106,6 +109,7 @@ def watch(
     stop: Stop,
     observe: Observer,
     opened_by: Open = open_store,
+    heard_by: Listen = listen,
     clock: Callable[[], float] = time.monotonic,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Ready:
@@ -116,20 +120,25 @@ def watch(
         stop: ends the wait early.
         observe: is told each `Event`.
         opened_by: makes the store.
+        heard_by: says how to listen to its events.
         clock: seconds, on the clock of ``request.requested_monotonic``.
         uniform: a random number between two others.
 
     Raises:
         DeadlineExceeded: it did not appear in time. A last look is taken at the deadline.
         StoreError: waiting cannot help; or the look at the deadline failed.
-        InvalidArgument: the endpoint, region or CA file cannot be used.
+        InvalidArgument: the endpoint, region or CA file cannot be used, or has no events where they are demanded.
         TooManyObjects: more are there than a wait can have.
         Stopped: told to stop.
     """
     observe(Started(request))
     try:
         wait = _Wait(request, stop, observe, clock, uniform)
-        wait.until_found(opened_by(request.spec, wait.requested))
+        store, listener = opened_by(request.spec, wait.requested), heard_by(request.spec)
+        try:
+            wait.until_found(store, listener)
+        finally:
+            listener.close()
         event = wait.success()
         encoded(event.ready)  # what cannot be told has not been found
     except WaitError as error:
@@ -158,15 +167,20 @@ class _Wait:
         self._wanted = Wanted(request, clock)
         self._unmet = ""
         self._polls = self._requests = self._errors_in_row = 0
+        self._hints = Hints()
 
     def requested(self, operation: str, outcome: str) -> None:
         self._requests += 1
         self._observe(Requested(operation, outcome))
 
-    def until_found(self, store: Store) -> None:
+    def until_found(self, store: Store, listener: Listener) -> None:
         """Return once the objects are there, or gone where their absence counts."""
+        self._ear = listener.ear
         while True:
             started, error = self._clock(), None
+            self._hints = self._ear.take()  # before the look: what comes during it causes another
+            if self._hints.names:
+                self._observe(Heard(len(self._hints.names)))
             try:
                 verdict = self._look(store)
             except StoreError as failure:
@@ -176,6 +190,7 @@ class _Wait:
             else:
                 if verdict.counts:
                     return
+            listener.start()  # a first look that finds the object needs no events
             self._pause(started, error)
 
     def _action(self, error: WaitError) -> Action:
@@ -185,7 +200,7 @@ class _Wait:
     def _look(self, store: Store) -> Verdict:
         self._polls += 1
         try:
-            verdict = self._wanted.look(store, lambda: self._request.deadline - self._clock())
+            verdict = self._wanted.look(store, lambda: self._request.deadline - self._clock(), self._hints)
         except StoreError as error:
             self._observe(Polled(error))
             raise
@@ -198,10 +213,25 @@ class _Wait:
         if started >= self._request.deadline:
             raise self._too_late(error)
         now = self._clock()
-        remaining = max(0.0, self._request.deadline - now)
-        pause = min(self._next_pause(now - started, error), remaining)
-        self._observe(Pausing(pause, error))
-        if self._stop.wait(pause):
+        pause = self._next_pause(now - started, error)
+        backs_off = error is not None and self._action(error) is Action.BACK_OFF
+        rest = pause if backs_off else min(self._request.spec.poll_interval, REST * (now - started))
+        self._until_due(min(pause, max(0.0, self._request.deadline - now)), rest, error)
+
+    def _until_due(self, pause: float, rest: float, error: StoreError | None) -> None:
+        """Pause, but not while there is a reason to look, nor for long when events no longer come."""
+        began = self._clock()
+        left, waking = pause, Waking.NEWS
+        while waking in {Waking.NEWS, Waking.LOST}:
+            self._observe(Pausing(left, error))
+            waking = self._ear.pause(self._stop, left, began + rest - self._clock())
+            for news in self._ear.news():
+                self._observe(news)
+            left = max(0.0, began + pause - self._clock())
+            if waking is Waking.LOST:  # by many at once: they must not look at once, too
+                left = min(left, self._uniform(0, self._request.spec.poll_interval))
+                pause = self._clock() - began + left
+        if waking is Waking.STOP:
             raise Stopped
 
     def _next_pause(self, taken: float, error: StoreError | None) -> float:
@@ -210,6 +240,8 @@ class _Wait:
             return self._uniform(0, min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10)))
         self._errors_in_row = 0
         interval = self._request.spec.poll_interval
+        if self._ear.flows:
+            interval = max(interval, min(SAFETY_CAP, SAFETY_POLLS * interval))
         # Sensors that were started together must not poll in step.
         pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)
         return min(pause, max(0.0, self._wanted.stable_in()))
@@ -235,6 +267,7 @@ class _Wait:
             uri=self._request.spec.name,
             objects=tuple(_matched(target, found) for target, found in objects),
             detected_at=now_iso(),
+            detected_by="event" if self._hints.names else "poll",
             polls=self._polls,
             requests=self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),

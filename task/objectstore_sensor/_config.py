@@ -55,6 +55,7 @@ class ObjectStoreWait:
     newer_than: str | datetime | timedelta = ""
     etag: str = ""
     version_id: str = ""
+    detection: str = "auto"
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     run_as_user: int | None = None

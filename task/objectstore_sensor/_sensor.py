@@ -63,6 +63,9 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             tells when it began.
         etag: the ETag that the object must have.
         version_id: the version to wait for; by default the latest.
+        detection: ``auto``: MinIO's events where they can be had, with polls at six times the interval, at most a
+            minute, as the net; else polls alone. ``poll``: polls alone. ``events``: as ``auto``, with a warning in the
+            watcher's log where there are no events; refused for AWS, which has none.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -107,6 +110,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         newer_than: str | datetime | timedelta = "",
         etag: str = "",
         version_id: str = "",
+        detection: str = "auto",
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
@@ -140,6 +144,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 newer_than=newer_than,
                 etag=etag,
                 version_id=version_id,
+                detection=detection,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
                 run_as_user=run_as_user,

@@ -72,7 +72,7 @@ def _watch_here(spec: WatchSpec) -> Ready:
     """The watcher's own loop, in this process."""
     from objectstore_watcher import logs
     from objectstore_watcher.live import LiveLine
-    from objectstore_watcher.stores import open_store
+    from objectstore_watcher.stores import listen, open_store
     from objectstore_watcher.watch import Event, watch
 
     logs.configure("text")
@@ -89,6 +89,7 @@ def _watch_here(spec: WatchSpec) -> Ready:
             stop=threading.Event(),
             observe=observe,
             opened_by=partial(open_store, key_pair=key_pair),
+            heard_by=partial(listen, key_pair=key_pair),
         )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import comparison, size, speed, waiters
+from tests.bench import comparison, events, size, speed, waiters
 from tests.bench.instruments import Noise, RecordingProxy
 from tests.bench.laboratory import Laboratory, main_container
 from tests.bench.report import Figure, ms, p99, table
@@ -37,6 +37,7 @@ class Effort:
     objects: int
     waits: int
     looks: int
+    listening: int
 
 
 FULL = Effort(
@@ -49,9 +50,19 @@ FULL = Effort(
     objects=1_000_000,
     waits=3,
     looks=5,
+    listening=180,
 )
 QUICK = Effort(
-    detections=20, returns=20, starts=3, seconds=5, polls=1_000, imports=20, objects=50_000, waits=1, looks=3
+    detections=20,
+    returns=20,
+    starts=3,
+    seconds=5,
+    polls=1_000,
+    imports=20,
+    objects=50_000,
+    waits=1,
+    looks=3,
+    listening=90,
 )
 
 
@@ -131,6 +142,8 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]], began: floa
 
 def _figures(lab: Laboratory, effort: Effort) -> Iterator[Figure]:
     yield speed.put_to_marker(lab, effort.detections)
+    yield events.put_to_marker(lab, effort.detections)
+    yield events.requests_per_minute(lab, effort.listening)
     with main_container() as main:
         yield speed.marker_to_return(lab, main, effort.returns)
         yield from size.waiting_pod(lab, main, effort.seconds)

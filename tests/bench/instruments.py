@@ -8,6 +8,7 @@ import socket
 import socketserver
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,13 +27,27 @@ class RecordingProxy:
 
     def __init__(self, port: int) -> None:
         self.requests: list[tuple[float, str]] = []
-        """Arrival on the monotonic clock, in seconds, and operation: the method, or LIST for a GET that lists."""
+        """Arrival on the monotonic clock, in seconds, and operation: the method, or LIST for a GET that lists.
+
+        Without those for events.
+        """
+        self.listens = 0
+        """Requests for events."""
+        self.most_streams = 0
+        """The most connections on which events were asked for that were open at the same time."""
+        self._streams: set[socket.socket] = set()
+        self._open: set[socket.socket] = set()
         proxy = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                with socket.create_connection(("127.0.0.1", port)) as server:
-                    proxy._pass_on(self.request, server)
+                proxy._open.add(self.request)
+                try:
+                    with socket.create_connection(("127.0.0.1", port)) as server:
+                        proxy._pass_on(self.request, server)
+                finally:
+                    proxy._open.discard(self.request)
+                    proxy._streams.discard(self.request)
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -59,10 +74,24 @@ class RecordingProxy:
                 if not data:
                     return
                 if end is client:
-                    now = time.monotonic()
-                    lines = _REQUEST_LINE.findall(data)
-                    self.requests += [(now, operation(method.decode(), target.decode())) for method, target in lines]
+                    self._note(client, data)
                 other[end].sendall(data)
+
+    def _note(self, client: socket.socket, data: bytes) -> None:
+        now = time.monotonic()
+        for method, target in _REQUEST_LINE.findall(data):
+            if b"?events=" in target:
+                self.listens += 1
+                self._streams.add(client)
+                self.most_streams = max(self.most_streams, len(self._streams))
+            else:
+                self.requests.append((now, operation(method.decode(), target.decode())))
+
+    def cut(self) -> None:
+        """Break all connections off."""
+        for client in list(self._open):
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
 
 class Noise:

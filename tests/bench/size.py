@@ -154,7 +154,7 @@ def many_keys(minio: MinioServer, proxy: RecordingProxy, bucket: str, directory:
     proxy.requests.clear()
     with ServedWatcher(directory, {**minio.flyte_env(), "FLYTE_AWS_ENDPOINT": proxy.endpoint}) as watcher:
         uris = tuple(f"s3://{bucket}/{key}" for key in keys)
-        waiting.ask(directory, WatchSpec(uri=uris, poll_interval=_LOOKS_APART))
+        waiting.ask(directory, WatchSpec(uri=uris, poll_interval=_LOOKS_APART, detection="poll"))
         eventually(lambda: len(_looks(proxy)) > 3, "some looks")
         minio.put(bucket, keys[-1])
         assert len(await_ready(directory).objects) == KEYS

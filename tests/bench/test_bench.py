@@ -35,9 +35,9 @@ def test_a_look_leaves_no_garbage_for_the_collector(bucket: str, flyte_env: dict
     gc.collect()
     gc.disable()
     try:
-        for _ in range(20):
+        for _ in range(60):
             assert not store.look()
-        assert gc.collect() < 20
+        assert gc.collect() < 60, "threads of other tests leave some"
     finally:
         gc.enable()
 

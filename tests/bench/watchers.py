@@ -71,7 +71,7 @@ def polling(proxy: RecordingProxy, directory: Path, env: Mapping[str, str], uri:
     """A watcher that polls ``uri`` through ``proxy`` without a pause, its first `WARM_UP` polls done."""
     proxy.requests.clear()
     to_proxy = {**env, "FLYTE_AWS_ENDPOINT": proxy.endpoint}
-    with ServedWatcher(directory, to_proxy, [f"--poll-interval={NO_PAUSE}", "--", uri]) as watcher:
+    with ServedWatcher(directory, to_proxy, [f"--poll-interval={NO_PAUSE}", "--detection=poll", "--", uri]) as watcher:
         await_requests(proxy, WARM_UP, watcher)
         yield watcher
 
@@ -98,7 +98,13 @@ def forked_watcher(args: Sequence[str]) -> BaseProcess:
     """The watcher's command in a process of its own, forked from one that has the modules loaded: starts in 20 ms."""
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(
-        [__name__, "objectstore_watcher.sidecar", "objectstore_watcher.live", "objectstore_watcher.stores.s3"]
+        [
+            __name__,
+            "objectstore_watcher.sidecar",
+            "objectstore_watcher.live",
+            "objectstore_watcher.stores.events",
+            "objectstore_watcher.stores.s3",
+        ]
     )
     process = forks.Process(target=_run_quietly, args=(args,))
     process.start()

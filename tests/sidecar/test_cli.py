@@ -64,6 +64,7 @@ SAMPLES = {
     "newer_than": Sample("1h", "2026-06-01T12:00:00Z", of_spec("newer_than"), "1h", "2026-06-01T12:00:00Z"),
     "etag": Sample("one", "other", of_spec("etag"), "one", "other"),
     "version_id": Sample("one", "other", of_spec("version_id"), "one", "other"),
+    "detection": Sample("poll", "events", of_spec("detection"), "poll", "events"),
     "dir": Sample("/one", "/other", lambda settings: settings.directory, Path("/one"), Path("/other")),
     "metrics_address": Sample(":1", ":2", lambda settings: settings.metrics_address, ":1", ":2"),
     "log_format": Sample("json", "text", lambda settings: settings.log_format, "json", "text"),

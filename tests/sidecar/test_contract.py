@@ -160,7 +160,17 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
     policies = {"on_missing_bucket", "on_forbidden"}
     several = {"require", "match", "flag", "min_count", "expected_count"}
     conditions = {"absent", "min_size", "stable_for", "newer_than", "etag", "version_id"}
-    assert names == {"uri", "endpoint", "region", "ca_file", *policies, *several, *conditions, *WatchSpec.DURATIONS}
+    assert names == {
+        "uri",
+        "endpoint",
+        "region",
+        "ca_file",
+        "detection",
+        *policies,
+        *several,
+        *conditions,
+        *WatchSpec.DURATIONS,
+    }
 
 
 @pytest.mark.parametrize(

@@ -148,10 +148,10 @@ def test_labels_have_few_values_and_never_a_bucket_or_a_key() -> None:
 
 def test_names_have_the_prefix_base_units_and_help() -> None:
     families = [family for family in Metrics().registry.collect() if family.name.startswith(PREFIX)]
-    assert len(families) == 11
+    assert len(families) == 14
     for family in families:
         assert family.documentation.endswith(".")
-        assert family.type in {"counter", "info"} or family.name.endswith(("_seconds", "_phase"))
+        assert family.type in {"counter", "info"} or family.name.endswith(("_seconds", "_phase", "_connected"))
 
 
 def test_a_process_serves_its_metrics_without_a_series_for_each_time_of_creation(start: Start, tmp_path: Path) -> None:

@@ -306,6 +306,11 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ({"uri": ["gs://bucket/key", "az://container/a"]}, "path 'az://container/a': is in another kind of store"),
         ({"uri": "https://host/list", "match": "manifest"}, "--match (match): a web server has no list of what it has"),
         ({"uri": "https://host/a", "flag": "_SUCCESS"}, "--flag (flag): means nothing here: the path is the URL"),
+        ({"match": "manifest", "detection": "events"}, "(detection): what a manifest lists is not known when"),
+        (
+            {"uri": "gs://bucket/key", "detection": "events"},
+            "(detection): events are of MinIO, and the path is",
+        ),
         ({"require": "most"}, "--require (require): 'most' is unknown; use all or any"),
         ({"expected_count": 2}, "--expected-count (expected_count): is of patterns; add --match=glob"),
         ({"match": "glob", "expected_count": 2, "min_count": 3}, "--min-count (min_count): says the same as"),

@@ -49,8 +49,9 @@ class VirtualTime:
         return len(self.pauses) == self._stop_at
 
     def request(self, uri: str | list[str], **options: float | str) -> Request:
-        """A request that is made now."""
-        return Request(spec=WatchSpec.from_mapping({"uri": uri, **options}), requested_monotonic=self.now)
+        """A request that is made now; without events, which come in real time."""
+        told = {"uri": uri, "detection": "poll", **options}
+        return Request(spec=WatchSpec.from_mapping(told), requested_monotonic=self.now)
 
 
 class Diary(list[Event]):

@@ -108,7 +108,8 @@ def wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wait:
             metrics.observe(event)
             events.append(event)
 
-        spec = WatchSpec.from_mapping({"uri": uri, "poll_interval": POLL_INTERVAL, **options})
+        told = {"uri": uri, "poll_interval": POLL_INTERVAL, "detection": "poll"}  # events come in real time
+        spec = WatchSpec.from_mapping({**told, **options})
         waiting.ask(directory, spec)
         Sidecar(directory, None, observe, clock).work()
         answer = contract.terminal(directory)

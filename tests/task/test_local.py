@@ -217,6 +217,17 @@ class TestFlytekitsOwnConfiguration:
         path = f"s3://{bucket}/key"
         assert module(QUICK).wait(path=path) == path
 
+    def test_events_come_with_it_too(self, module: Module, minio: MinioServer, bucket: str, configured: None) -> None:
+        """No second poll is in sight; what comes before the stream is found by the look when it is there."""
+        user = module('sensor = WaitForObjectStoreFile(poll_interval="1h", detection="events")')
+
+        def upload() -> None:
+            threading.Event().wait(0.5)
+            minio.put(bucket, "late")
+
+        with FailingThread(upload):
+            assert user.sensor(path=f"s3://{bucket}/late") == f"s3://{bucket}/late"
+
     def test_the_sensors_own_endpoint_comes_before_it(self, module: Module, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "key")
         path = f"s3://{bucket}/key"

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.stores.hints import Listener
 from objectstore_watcher.targets import Target
+from objectstore_watcher.uri import ObjectLocation, parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,24 @@ def open_store(spec: WatchSpec, on_request: OnRequest, key_pair: KeyPair | None 
     return BoundedStore(Routes(spec, on_request, key_pair), spec.request_timeout)
 
 
+def listen(spec: WatchSpec, key_pair: KeyPair | None = None) -> Listener:
+    """How a wait for ``spec`` hears of events; sends nothing yet.
+
+    Args:
+        spec: what to wait for.
+        key_pair: credentials that come before those of the environment.
+
+    Raises:
+        InvalidArgument: events are demanded where there are none.
+    """
+    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(parse(spec.uris[0]), ObjectLocation):
+        return Listener()
+    from objectstore_watcher.stores.events import listener  # late, as the S3 client
+
+    return listener(spec, key_pair)
+
+
 def preload() -> None:
     """Load the S3 client, which takes 0.3 s of CPU, before anybody waits for it: most objects are in S3."""
+    import objectstore_watcher.stores.events
     import objectstore_watcher.stores.s3  # noqa: F401  # late, and used by `open_store`
