@@ -16,6 +16,7 @@ class Action(str, Enum):
     WAIT = "wait on"  # it is what waiting is for: look again after the poll interval
     FOLLOW = "follow"  # ask again there, in the same look
     BACK_OFF = "back off"  # the server may recover: look again after an exponential pause
+    SLOW_DOWN = "slow down"  # the server is asked too much: look again after the poll interval and such a pause
     FAIL = "fail"  # waiting cannot help: end with the marker ``failed``
 
 
@@ -155,7 +156,7 @@ _ROWS = (
     ),
     Kind(
         "throttled",
-        Action.BACK_OFF,
+        Action.SLOW_DOWN,
         True,
         "the server asks for fewer requests, or is overloaded (429, 503)",
         "raise --poll-interval (poll_interval=), spread the keys over more prefixes, or see why the server is busy",

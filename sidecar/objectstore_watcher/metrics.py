@@ -104,7 +104,7 @@ class Metrics:
                 else:
                     self._last_poll.set_to_current_time()
             case Pausing(seconds, error):
-                self._backoff.set(seconds if error and error.kind.action is Action.BACK_OFF else 0)
+                self._backoff.set(seconds if error and error.kind.action in {Action.BACK_OFF, Action.SLOW_DOWN} else 0)
             case Succeeded(ready, lag):
                 self._end("ready")
                 if lag is not None and ready.polls > 1:

@@ -19,7 +19,8 @@ BACKOFF_FIRST = 1.0
 """Seconds that the first pause after an error takes at most: most faults of a busy store pass within a second."""
 
 BACKOFF_CAP = 30.0
-"""Seconds that any pause after an error takes at most: a server that comes back is noticed within them."""
+"""Seconds that any pause after an error takes at most, besides the poll interval where the server is overloaded: one
+that comes back is noticed within them."""
 
 
 class Stop(Protocol):
@@ -205,11 +206,16 @@ class _Wait:
             raise Stopped
 
     def _next_pause(self, taken: float, error: StoreError | None) -> float:
-        if error and self._action(error) is Action.BACK_OFF:
-            self._errors_in_row += 1
-            return self._uniform(0, min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10)))
-        self._errors_in_row = 0
         interval = self._request.spec.poll_interval
+        action = self._action(error) if error else Action.WAIT
+        if action in {Action.BACK_OFF, Action.SLOW_DOWN}:
+            self._errors_in_row += 1
+            backoff = min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10))
+            if action is Action.BACK_OFF:
+                return self._uniform(0, backoff)
+            # The backoff alone can be shorter than the interval, and ask more of a server that asks for less.
+            return interval + self._uniform(0, max(backoff, interval) if self._polls == 1 else backoff)
+        self._errors_in_row = 0
         # Sensors that were started together must not poll in step.
         pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)
         return min(pause, max(0.0, self._wanted.stable_in()))

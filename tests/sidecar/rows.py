@@ -77,6 +77,7 @@ class Row:
             Action.WAIT: self._waits,
             Action.FOLLOW: self._follows,
             Action.BACK_OFF: self._backs_off,
+            Action.SLOW_DOWN: self._backs_off,
             Action.FAIL: self._fails,
         }[self.kind.action]
         prove(account, (*seen, cause or self.kind.cause, cure or self.kind.cure))
@@ -123,6 +124,10 @@ class Row:
         for error in errors:
             self._message(account, error, seen)
         limits = [min(30.0, 2.0**number) for number in range(len(errors))]
+        if self.kind.action is Action.SLOW_DOWN:
+            limits = [POLL_INTERVAL + limit for limit in limits]
+            if account.events.of(Polled)[0] != Polled():  # the first pause spreads sensors that were started together
+                limits[0] = 2 * POLL_INTERVAL
         waited = [pause.seconds for pause in account.events.of(Pausing) if isinstance(pause, Pausing) and pause.error]
         assert waited == account.backoffs[-len(waited) :]
         if isinstance(account.main, Ready):

@@ -486,7 +486,7 @@ def test_an_endpoint_of_the_environment_that_is_none_is_refused_without_repeatin
 
 
 def test_what_can_pass_is_waited_out_and_what_cannot_is_not() -> None:
-    waited_out = {label for label, kind in KINDS.items() if kind.action is Action.BACK_OFF}
+    waited_out = {label for label, kind in KINDS.items() if kind.action in {Action.BACK_OFF, Action.SLOW_DOWN}}
     assert waited_out == {
         "connection",
         "credentials_renewing",
