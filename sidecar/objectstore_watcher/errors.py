@@ -134,6 +134,15 @@ _ROWS = (
         " or http:// for a server without TLS",
     ),
     Kind(
+        "tls_changed",
+        Action.BACK_OFF,
+        True,
+        "TLS connections that were trusted before no longer are; the server's certificate, or what ends TLS, may be"
+        " under change",
+        "check the certificate of the server, or of the load balancer before it;"
+        " pass a new authority with --ca-file (ca_file=)",
+    ),
+    Kind(
         "dns",
         Action.BACK_OFF,
         True,

@@ -35,6 +35,7 @@ CANNOT = {
         **dict.fromkeys(_SERVERLESS, "no server takes part"),
         **_FOR_ALL_SERVERS,
         "redirect": "it serves all regions",
+        "tls_changed": "it loads a certificate only when it starts, and starts without what it held",
         "other_region": "it serves all regions",
         "credentials_expired": "its session tokens never expire",
         "clock_skew": "it does not look at the date of a request",

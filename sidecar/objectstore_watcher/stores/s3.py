@@ -379,11 +379,17 @@ class S3Store:
         seen = f"{_root(error)}"
         if not self._is_tls and (_TLS_ALERT in seen or repr(_TLS_ALERT)[1:-1] in seen):
             return self._tls_wanted("a TLS alert")
-        return self._error(_connection_kind(error), seen)
+        kind = _connection_kind(error)
+        return self._error(self._tls_kind if kind == "tls" else kind, seen)
+
+    @property
+    def _tls_kind(self) -> str:
+        """Certificates and load balancers are exchanged during waits of hours, and not always in the right order."""
+        return "tls_changed" if self.answers else "tls"
 
     def _tls_wanted(self, seen: str) -> StoreError:
         detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
-        return StoreError(self._uri, detail, cure="write https:// in the endpoint", kind="tls")
+        return StoreError(self._uri, detail, cure="write https:// in the endpoint", kind=self._tls_kind)
 
     def _error(self, kind: str, seen: str) -> StoreError:
         cause = StoreError(self._uri, kind=kind).detail
