@@ -119,6 +119,7 @@ class S3Store:
         self._http = _http_client(spec, self._endpoint)
         self._credentials = credentials.chain(location.uri, key_pair)
         self._accepted = False
+        self._refused = False  # by S3, in its own words
         self._explained: tuple[int, str] | None = None  # status of a HEAD, and the code behind it
         self._explained_looks = 0
         self._client = self._connect()
@@ -353,6 +354,7 @@ class S3Store:
                 self._on_request(operation, outcome)
 
     def _fail(self, code: str, status: int) -> NoReturn:
+        self._refused |= code in _KIND_OF_CODE
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
         if kind is None:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
@@ -385,7 +387,7 @@ class S3Store:
     @property
     def _tls_kind(self) -> str:
         """Certificates and load balancers are exchanged during waits of hours, and not always in the right order."""
-        return "tls_changed" if self.answers else "tls"
+        return "tls_changed" if self._accepted or self._refused else "tls"
 
     def _tls_wanted(self, seen: str) -> StoreError:
         detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
