@@ -9,7 +9,7 @@
 #   tools/cluster.sh push NAME TARGET     puts a local image into a registry
 #   tools/cluster.sh id NAME              prints a local image's id, nothing where there is none
 #   tools/cluster.sh size NAME            prints a local image's size in bytes
-#   tools/cluster.sh run NAME COMMAND...  runs a command in a local image, without network
+#   tools/cluster.sh run NAME COMMAND...  runs a command in a local image, as root, without network
 #   tools/cluster.sh base                 prints the name of the base of our own images
 #   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
 #   tools/cluster.sh down                 deletes it; the cache stays
@@ -186,7 +186,7 @@ run() {
   local name=$1 program=$2
   shift 2
   use_engine
-  "$ENGINE" run --rm --interactive --network=none --entrypoint "$program" "$name" "$@"
+  "$ENGINE" run --rm --interactive --user=0 --network=none --entrypoint "$program" "$name" "$@"
 }
 
 push() {
@@ -204,22 +204,19 @@ build() {
   step "image $name" build_image "$name" --build-arg "BASE_IMAGE=$base" "${options[@]}" "$@"
 }
 
-# python_image: the base for images of ours. Podman knows no default registry, so
-# there it is pulled first, by a reference that implies one. Docker's build would not
-# keep what it pulls as an image, and the tests ask for its size.
+# python_image: the base for images of ours, pulled where it is not there. Podman knows
+# no default registry, and may have an image of the same name that was built here.
+# Docker's build would not keep what it pulls as an image, and the tests ask for its size.
 python_image() {
-  local images
+  local images name=$STOCK_PYTHON_IMAGE
   images=$(which_images) # not in the condition, where a failure would go unnoticed
   if [ "$images" = airgap ]; then
     "$ROOT/k8s/airgap/images.sh" python
-    printf '%s' "$STOCK_PYTHON_IMAGE"
-  elif [ "$ENGINE" = podman ]; then
-    podman pull --quiet "docker://$STOCK_PYTHON_IMAGE"
   else
-    [ -n "$(image_field "$STOCK_PYTHON_IMAGE" .Id)" ] ||
-      step "image $STOCK_PYTHON_IMAGE: pull" docker pull --quiet "$STOCK_PYTHON_IMAGE"
-    printf '%s' "$STOCK_PYTHON_IMAGE"
+    [ "$ENGINE" = docker ] || name=docker.io/library/$name
+    [ -n "$(image_field "$name" .Id)" ] || step "image $name: pull" "$ENGINE" pull --quiet "$name"
   fi
+  printf '%s' "$name"
 }
 
 print_env() {

@@ -37,15 +37,15 @@ def shell(tmp_path: Path) -> Shell:
     return run
 
 
-def program(directory: Path, name: str, version: str, *, runs: bool = True) -> None:
-    """A program that tells its version, works or not, and has no image."""
+def program(directory: Path, name: str, version: str, *, runs: bool = True, pulled: str = "") -> None:
+    """A program that tells its version, works or not, and has no image but ``pulled``, once it was told to pull."""
     file = directory / name
     file.write_text(
         f'''#!/bin/sh
 echo "$*" >>"{directory}/{name}.calls"
 case $1 in
 --version) echo "{version}" ;;
-image) exit 1 ;;
+image) case "$*" in *" {pulled}") grep -s ^pull "{directory}/{name}.calls" ;; *) exit 1 ;; esac ;;
 *) exit {0 if runs else 1} ;;
 esac
 '''
@@ -79,6 +79,19 @@ def test_with_docker_the_base_of_our_images_is_pulled_where_it_is_not_there(tmp_
     base = shell("tools/cluster.sh base")
     assert base.startswith("python:")
     assert f"pull --quiet {base}" in (tmp_path / "docker.calls").read_text().splitlines()
+
+
+def test_with_podman_the_base_of_our_images_is_pulled_once(tmp_path: Path, shell: Shell) -> None:
+    """It was pulled each time that anything asked for its name: seconds, and a registry that may not answer."""
+    program(tmp_path, "docker", PODMAN)
+    program(tmp_path, "podman", PODMAN, pulled="docker.io/library/python:3.11-slim-bookworm")
+    names = {shell("tools/cluster.sh base") for _ in range(2)}
+    assert len(names) == 1
+    assert names != {""}
+    calls = (tmp_path / "podman.calls").read_text().splitlines()
+    assert [call for call in calls if call.startswith("pull")] == [
+        "pull --quiet docker.io/library/python:3.11-slim-bookworm"
+    ]
 
 
 def test_a_wrong_choice_of_images_is_told_before_anything_is_pulled(tmp_path: Path, shell: Shell) -> None:
