@@ -117,7 +117,7 @@ class S3Store:
         self._region = spec.region or credentials.region()
         self._on_request = on_request
         self._http = _http_client(spec, self._endpoint)
-        self._credentials = credentials.chain(location.uri, key_pair)
+        self._credentials = credentials.chain(location.uri, key_pair, spec.request_timeout)
         self._accepted = False
         self._refused = False  # by S3, in its own words
         self._explained: tuple[int, str] | None = None  # status of a HEAD, and the code behind it
