@@ -323,7 +323,7 @@ class S3Store:
         return ""
 
     def _request(self, operation: str, send: Callable[[], T]) -> T:
-        outcome = "error"
+        outcome, repeats = "error", self._http.repeats
         try:
             answer = send()
             outcome = "absent" if answer == [] else "found"
@@ -350,8 +350,8 @@ class S3Store:
         except http_errors.HTTPError as error:
             raise self._connection_error(error) from error
         finally:
-            if outcome:
-                self._on_request(operation, outcome)
+            for each in filter(None, ["error"] * (self._http.repeats - repeats) + [outcome]):
+                self._on_request(operation, each)
 
     def _fail(self, code: str, status: int) -> NoReturn:
         self._refused |= code in _KIND_OF_CODE
