@@ -12,7 +12,7 @@
 #   tools/cluster.sh run NAME COMMAND...  runs a command in a local image, as root, without network
 #   tools/cluster.sh base                 prints the name of the base of our own images
 #   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
-#   tools/cluster.sh down                 deletes it; the cache stays
+#   tools/cluster.sh down                 deletes it and the images of our own; says what stays
 #
 # IMAGES=stock or IMAGES=airgap chooses; without it the registry is asked.
 . "$(dirname "$0")/lib.sh"
@@ -130,6 +130,7 @@ is_running() {
 create() {
   local images=$1 node=$2
   step 'cluster: remove what is left of an old one' remove
+  need_ports "$config"
   mkdir -p "$state"
   step "cluster: create ($images images)" \
     kind create cluster --config "$config" --image "$node" --wait 180s
@@ -146,6 +147,37 @@ down() {
   use_engine
   need_kind
   step 'cluster: delete' remove
+  step 'images of our own: remove' remove_own_images
+  tell_what_stays >&2
+}
+
+# remove_own_images: all tags of what tools/images.sh says it built.
+remove_own_images() {
+  local mark name image own=()
+  for mark in "$CACHE"/images/*; do
+    name=$(basename "$mark")
+    for image in $("$ENGINE" image ls --format '{{.Repository}}:{{.Tag}}'); do
+      case $image in "$name":* | "localhost/$name":*) own+=("$image") ;; esac
+    done
+  done
+  [ "${#own[@]}" -eq 0 ] || "$ENGINE" image rm "${own[@]}"
+  rm -rf "$CACHE/images"
+}
+
+# tell_what_stays: what the next cluster would take long to get again, or not run without.
+tell_what_stays() {
+  local images
+  images=$("$ENGINE" image ls --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | tr '\n' ' ')
+  printf 'stays, for the next cluster:\n'
+  printf '  %s: downloads and builds; remove with rm -r\n' "$CACHE"
+  if [ -n "$images" ]; then
+    printf "  images that stand in for a registry's: %s\n" "$images"
+    printf '    remove with: %s image rm %s\n' "$ENGINE" "$images"
+  fi
+  printf '  images that were pulled, and what builds left without a name: %s image prune\n' "$ENGINE"
+  if [ -e "$podman_settings" ]; then
+    printf '  %s: without it podman starts no container here; remove it with podman\n' "$podman_settings"
+  fi
 }
 
 # load NAME...: skips what the node got before.
