@@ -151,7 +151,8 @@ down() {
   tell_what_stays >&2
 }
 
-# remove_own_images: all tags of what tools/images.sh says it built.
+# remove_own_images: all tags of what tools/images.sh says it built, and what builds
+# on images of k8s/airgap, whose label they have, left without a name.
 remove_own_images() {
   local mark name image own=()
   for mark in "$CACHE"/images/*; do
@@ -161,20 +162,21 @@ remove_own_images() {
     done
   done
   [ "${#own[@]}" -eq 0 ] || "$ENGINE" image rm "${own[@]}"
+  "$ENGINE" image prune --force --filter label=objectstore-sensor.recipe
   rm -rf "$CACHE/images"
 }
 
 # tell_what_stays: what the next cluster would take long to get again, or not run without.
 tell_what_stays() {
   local images
-  images=$("$ENGINE" image ls --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | tr '\n' ' ')
+  images=$("$ENGINE" image ls --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | xargs)
   printf 'stays, for the next cluster:\n'
   printf '  %s: downloads and builds; remove with rm -r\n' "$CACHE"
   if [ -n "$images" ]; then
     printf "  images that stand in for a registry's: %s\n" "$images"
-    printf '    remove with: %s image rm %s\n' "$ENGINE" "$images"
+    printf '    remove with: %s image prune --all --filter label=objectstore-sensor.recipe\n' "$ENGINE"
   fi
-  printf '  images that were pulled, and what builds left without a name: %s image prune\n' "$ENGINE"
+  printf '  images that were pulled, and what builds on them left without a name: %s image prune\n' "$ENGINE"
   if [ -e "$podman_settings" ]; then
     printf '  %s: without it podman starts no container here; remove it with podman\n' "$podman_settings"
   fi

@@ -160,6 +160,7 @@ esac""",
     removed = [call for call in docker.read_text().splitlines() if call.startswith("image rm")]
     assert removed == ["image rm " + " ".join(sorted(ours))]
     assert not marks.exists(), "what is gone is built again"
+    assert docker.read_text().count("image prune --force --filter label=objectstore-sensor.recipe\n") == 1
     assert f"{tmp_path / 'cache'}: downloads and builds" in told
     assert "images that stand in for a registry's: minio/minio:1" in told
 
