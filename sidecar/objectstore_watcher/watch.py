@@ -213,8 +213,10 @@ class _Wait:
             backoff = min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10))
             if action is Action.BACK_OFF:
                 return self._uniform(0, backoff)
+            if self._polls == 1:  # sensors that were started together must not come back together
+                backoff = max(backoff, min(BACKOFF_CAP, interval))
             # The backoff alone can be shorter than the interval, and ask more of a server that asks for less.
-            return interval + self._uniform(0, max(backoff, interval) if self._polls == 1 else backoff)
+            return interval + self._uniform(0, backoff)
         self._errors_in_row = 0
         # Sensors that were started together must not poll in step.
         pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)

@@ -128,7 +128,7 @@ class Row:
         if self.kind.action is Action.SLOW_DOWN:
             limits = [POLL_INTERVAL + limit for limit in limits]
             if account.events.of(Polled)[0] != Polled():  # the first pause spreads sensors that were started together
-                limits[0] = 2 * POLL_INTERVAL
+                limits[0] = POLL_INTERVAL + 30
         waited = [pause.seconds for pause in account.events.of(Pausing) if isinstance(pause, Pausing) and pause.error]
         assert waited == account.backoffs[-len(waited) :]
         if isinstance(account.main, Ready):

@@ -216,11 +216,14 @@ def test_the_pauses_of_an_overloaded_server_have_full_jitter_on_top_of_the_inter
     assert time.pauses == [100, 100, 100]
 
 
-def test_sensors_that_were_started_together_on_an_overloaded_server_come_back_at_times_of_their_own() -> None:
+@pytest.mark.parametrize(("interval", "spread"), [(0.5, 1), (10, 10), (100, 30)])
+def test_sensors_that_were_started_together_on_an_overloaded_server_come_back_at_times_of_their_own(
+    interval: float, spread: float
+) -> None:
     time = VirtualTime()
     with FakeS3(Answer(503), Answer(503), found()) as server:
-        wait_for(server, time, poll_interval=100)
-    assert time.pauses == [100 + 100, 100 + 2]
+        wait_for(server, time, poll_interval=interval)
+    assert time.pauses == [interval + spread, interval + 2]
 
 
 def test_an_answer_resets_the_pauses_after_errors() -> None:
