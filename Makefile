@@ -21,7 +21,7 @@ demo: setup  ## the main job on this machine: a workflow waits for an object in 
 demo-kind: setup  ## the same on a kind cluster, with MinIO and Prometheus; it stays for the next run
 	@python -m demo.kind
 
-kind-down:  ## remove the kind cluster and what belongs to it (the cache stays)
+kind-down:  ## remove the kind cluster and our own images; says what stays
 	@tools/cluster.sh down
 
 cluster: setup

@@ -9,10 +9,10 @@
 #   tools/cluster.sh push NAME TARGET     puts a local image into a registry
 #   tools/cluster.sh id NAME              prints a local image's id, nothing where there is none
 #   tools/cluster.sh size NAME            prints a local image's size in bytes
-#   tools/cluster.sh run NAME COMMAND...  runs a command in a local image, without network
+#   tools/cluster.sh run NAME COMMAND...  runs a command in a local image, as root, without network
 #   tools/cluster.sh base                 prints the name of the base of our own images
 #   tools/cluster.sh node COMMAND...      runs a command on the cluster's node
-#   tools/cluster.sh down                 deletes it; the cache stays
+#   tools/cluster.sh down                 deletes it and the images of our own; says what stays
 #
 # IMAGES=stock or IMAGES=airgap chooses; without it the registry is asked.
 . "$(dirname "$0")/lib.sh"
@@ -130,6 +130,7 @@ is_running() {
 create() {
   local images=$1 node=$2
   step 'cluster: remove what is left of an old one' remove
+  need_ports "$config"
   mkdir -p "$state"
   step "cluster: create ($images images)" \
     kind create cluster --config "$config" --image "$node" --wait 180s
@@ -146,6 +147,39 @@ down() {
   use_engine
   need_kind
   step 'cluster: delete' remove
+  step 'images of our own: remove' remove_own_images
+  tell_what_stays >&2
+}
+
+# remove_own_images: all tags of what tools/images.sh says it built, and what builds
+# on images of k8s/airgap, whose label they have, left without a name.
+remove_own_images() {
+  local mark name image own=()
+  for mark in "$CACHE"/images/*; do
+    name=$(basename "$mark")
+    for image in $("$ENGINE" image ls --format '{{.Repository}}:{{.Tag}}'); do
+      case $image in "$name":* | "localhost/$name":*) own+=("$image") ;; esac
+    done
+  done
+  [ "${#own[@]}" -eq 0 ] || "$ENGINE" image rm "${own[@]}"
+  "$ENGINE" image prune --force --filter label=objectstore-sensor.recipe
+  rm -rf "$CACHE/images"
+}
+
+# tell_what_stays: what the next cluster would take long to get again, or not run without.
+tell_what_stays() {
+  local images
+  images=$("$ENGINE" image ls --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | xargs)
+  printf 'stays, for the next cluster:\n'
+  printf '  %s: downloads and builds; remove with rm -r\n' "$CACHE"
+  if [ -n "$images" ]; then
+    printf "  images that stand in for a registry's: %s\n" "$images"
+    printf '    remove with: %s image prune --all --filter label=objectstore-sensor.recipe\n' "$ENGINE"
+  fi
+  printf '  images that were pulled, and what builds on them left without a name: %s image prune\n' "$ENGINE"
+  if [ -e "$podman_settings" ]; then
+    printf '  %s: without it podman starts no container here; remove it with podman\n' "$podman_settings"
+  fi
 }
 
 # load NAME...: skips what the node got before.
@@ -186,7 +220,7 @@ run() {
   local name=$1 program=$2
   shift 2
   use_engine
-  "$ENGINE" run --rm --interactive --network=none --entrypoint "$program" "$name" "$@"
+  "$ENGINE" run --rm --interactive --user=0 --network=none --entrypoint "$program" "$name" "$@"
 }
 
 push() {
@@ -204,22 +238,19 @@ build() {
   step "image $name" build_image "$name" --build-arg "BASE_IMAGE=$base" "${options[@]}" "$@"
 }
 
-# python_image: the base for images of ours. Podman knows no default registry, so
-# there it is pulled first, by a reference that implies one. Docker's build would not
-# keep what it pulls as an image, and the tests ask for its size.
+# python_image: the base for images of ours, pulled where it is not there. Podman knows
+# no default registry, and may have an image of the same name that was built here.
+# Docker's build would not keep what it pulls as an image, and the tests ask for its size.
 python_image() {
-  local images
+  local images name=$STOCK_PYTHON_IMAGE
   images=$(which_images) # not in the condition, where a failure would go unnoticed
   if [ "$images" = airgap ]; then
     "$ROOT/k8s/airgap/images.sh" python
-    printf '%s' "$STOCK_PYTHON_IMAGE"
-  elif [ "$ENGINE" = podman ]; then
-    podman pull --quiet "docker://$STOCK_PYTHON_IMAGE"
   else
-    [ -n "$(image_field "$STOCK_PYTHON_IMAGE" .Id)" ] ||
-      step "image $STOCK_PYTHON_IMAGE: pull" docker pull --quiet "$STOCK_PYTHON_IMAGE"
-    printf '%s' "$STOCK_PYTHON_IMAGE"
+    [ "$ENGINE" = docker ] || name=docker.io/library/$name
+    [ -n "$(image_field "$name" .Id)" ] || step "image $name: pull" "$ENGINE" pull --quiet "$name"
   fi
+  printf '%s' "$name"
 }
 
 print_env() {

@@ -74,6 +74,21 @@ lower_of() {
   fi
 }
 
+# need_ports CONFIG: dies where a port of the host that CONFIG maps is taken. kind's
+# own error names neither what it is for nor a cure, and leaves half a cluster.
+need_ports() {
+  local port
+  for port in $(sed -n 's/^ *\(- \)\{0,1\}hostPort: *\([0-9]*\).*/\2/p' "$1"); do
+    ! listens "$port" || die "port $port of 127.0.0.1 is in use, and the cluster needs it ($(basename "$1"));" \
+      "end what listens there: ss --listening --tcp --processes 'sport = :$port' names it"
+  done
+}
+
+# listens PORT: whether anything takes connections.
+listens() {
+  (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
 # build_image NAME ARGUMENTS...: docker or podman build. On the host's network:
 # package indexes may be reachable only as the host reaches them.
 build_image() {

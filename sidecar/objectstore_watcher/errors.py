@@ -16,6 +16,7 @@ class Action(str, Enum):
     WAIT = "wait on"  # it is what waiting is for: look again after the poll interval
     FOLLOW = "follow"  # ask again there, in the same look
     BACK_OFF = "back off"  # the server may recover: look again after an exponential pause
+    SLOW_DOWN = "slow down"  # the server is asked too much: look again after the poll interval and such a pause
     FAIL = "fail"  # waiting cannot help: end with the marker ``failed``
 
 
@@ -133,6 +134,15 @@ _ROWS = (
         " or http:// for a server without TLS",
     ),
     Kind(
+        "tls_changed",
+        Action.BACK_OFF,
+        True,
+        "TLS connections that were trusted before no longer are; the server's certificate, or what ends TLS, may be"
+        " under change",
+        "check the certificate of the server, or of the load balancer before it;"
+        " pass a new authority with --ca-file (ca_file=)",
+    ),
+    Kind(
         "dns",
         Action.BACK_OFF,
         True,
@@ -155,7 +165,7 @@ _ROWS = (
     ),
     Kind(
         "throttled",
-        Action.BACK_OFF,
+        Action.SLOW_DOWN,
         True,
         "the server asks for fewer requests, or is overloaded (429, 503)",
         "raise --poll-interval (poll_interval=), spread the keys over more prefixes, or see why the server is busy",

@@ -121,7 +121,7 @@ class Metrics:
                 else:
                     self._last_poll.set_to_current_time()
             case Pausing(seconds, error):
-                self._backoff.set(seconds if error and error.kind.action is Action.BACK_OFF else 0)
+                self._backoff.set(seconds if error and error.kind.action in {Action.BACK_OFF, Action.SLOW_DOWN} else 0)
             case Streamed() | Heard():
                 self._observe_events(event)
             case Succeeded(ready, lag):

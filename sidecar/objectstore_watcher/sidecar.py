@@ -50,15 +50,13 @@ class Sidecar:
 
         Raises:
             MarkerError: it is missing, read-only or full, or holds something that is no marker.
-            InvalidArgument: it holds the answer to another question.
+            InvalidArgument: it holds another request, or the answer to one.
         """
         contract.beat(self._directory)
         self.answer = contract.terminal(self._directory)
-        if self._spec and (other := self._asked_before()) not in ("", self._spec.name):
+        if self._spec and (held := self._other_question(self._spec)):
             raise InvalidArgument(
-                f"--dir {str(self._directory)!r}",
-                f"holds the request or the answer for {other!r}",
-                cure="use an empty directory for each wait",
+                f"--dir {str(self._directory)!r}", f"holds {held}", cure="use an empty directory for each wait"
             )
 
     def refuse(self, error: WaitError) -> None:
@@ -66,14 +64,22 @@ class Sidecar:
         with suppress(FileExistsError, MarkerError):
             contract.write(self._directory, Failed.of(self._spec.name if self._spec else "", error))
 
-    def _asked_before(self) -> str:
-        """The path that an answer or a request in the directory is for; empty where there is none."""
-        if self.answer:
-            return self.answer.uri
+    def _other_question(self, spec: WatchSpec) -> str:
+        """What the directory holds of another wait than that for ``spec``; empty where it holds nothing of one.
+
+        A container that the kubelet restarts has the same flags.
+        """
+        request = None
         with suppress(WaitError):  # the answer will tell of it
-            if request := contract.read(self._directory, Request):
-                return request.spec.name
-        return ""
+            request = contract.read(self._directory, Request)
+        name = self.answer.uri if self.answer else request.spec.name if request else ""
+        if name not in ("", spec.name):
+            return f"the request or the answer for {name!r}"
+        if not request or request.spec == spec:
+            return ""
+        others = [o.name for o in contract.options() if getattr(request.spec, o.name) != getattr(spec, o.name)]
+        told = ", ".join(map(contract.flag, others)) or "PATH"  # of several paths, the first can be the same
+        return f"the request for the same path with other options: {told}"
 
     def work(self) -> None:
         """Wait for the request, then for the object, then leave the marker; for a thread of its own.

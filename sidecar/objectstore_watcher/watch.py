@@ -19,7 +19,8 @@ BACKOFF_FIRST = 1.0
 """Seconds that the first pause after an error takes at most: most faults of a busy store pass within a second."""
 
 BACKOFF_CAP = 30.0
-"""Seconds that any pause after an error takes at most: a server that comes back is noticed within them."""
+"""Seconds that any pause after an error takes at most, besides the poll interval where the server is overloaded: one
+that comes back is noticed within them."""
 
 SAFETY_POLLS = 6
 """Poll intervals between two looks while events flow: a look a minute at the default."""
@@ -214,7 +215,7 @@ class _Wait:
             raise self._too_late(error)
         now = self._clock()
         pause = self._next_pause(now - started, error)
-        backs_off = error is not None and self._action(error) is Action.BACK_OFF
+        backs_off = error is not None and self._action(error) in {Action.BACK_OFF, Action.SLOW_DOWN}
         rest = pause if backs_off else min(self._request.spec.poll_interval, REST * (now - started))
         self._until_due(min(pause, max(0.0, self._request.deadline - now)), rest, error)
 
@@ -235,11 +236,18 @@ class _Wait:
             raise Stopped
 
     def _next_pause(self, taken: float, error: StoreError | None) -> float:
-        if error and self._action(error) is Action.BACK_OFF:
-            self._errors_in_row += 1
-            return self._uniform(0, min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10)))
-        self._errors_in_row = 0
         interval = self._request.spec.poll_interval
+        action = self._action(error) if error else Action.WAIT
+        if action in {Action.BACK_OFF, Action.SLOW_DOWN}:
+            self._errors_in_row += 1
+            backoff = min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10))
+            if action is Action.BACK_OFF:
+                return self._uniform(0, backoff)
+            if self._polls == 1:  # sensors that were started together must not come back together
+                backoff = max(backoff, min(BACKOFF_CAP, interval))
+            # The backoff alone can be shorter than the interval, and ask more of a server that asks for less.
+            return interval + self._uniform(0, backoff)
+        self._errors_in_row = 0
         if self._ear.flows:
             interval = max(interval, min(SAFETY_CAP, SAFETY_POLLS * interval))
         # Sensors that were started together must not poll in step.

@@ -56,7 +56,13 @@ def sensor_timeout(own: Duration | None, task: TaskMetadata) -> float:
     """Seconds until the sensor gives up: its own timeout, else a little less than Flyte's, else a day."""
     if own is not None:
         return seconds(own, "timeout")
+    longest = longest_timeout(task)
+    return DEFAULT_TIMEOUT if longest is None else longest
+
+
+def longest_timeout(task: TaskMetadata) -> float | None:
+    """Seconds that a sensor can wait and still say itself that it gave up; None where Flyte has no timeout."""
     if not task.timeout:
-        return DEFAULT_TIMEOUT
+        return None
     engine = seconds(task.timeout, "metadata.timeout")
     return engine - min(ENGINE_MARGIN, ENGINE_SHARE * engine)

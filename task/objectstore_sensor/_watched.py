@@ -12,7 +12,7 @@ from flytekit.core.python_auto_container import PythonAutoContainerTask
 from flytekit.models.task import K8sPod
 from objectstore_watcher.contract import WatchSpec
 
-from objectstore_sensor import _arguments
+from objectstore_sensor import _arguments, _metadata
 from objectstore_sensor._config import ObjectStoreWait
 
 
@@ -66,10 +66,11 @@ class WatchedTask(PythonAutoContainerTask[Any]):
 
 
 def _warn_if_cut_off(timeout: float, metadata: TaskMetadata) -> None:
-    engine = metadata.timeout.total_seconds() if metadata.timeout else None
-    if engine is not None and timeout >= engine:
+    longest = _metadata.longest_timeout(metadata)
+    if metadata.timeout and longest is not None and timeout > longest:
         warnings.warn(
-            f"timeout of {timeout:g} s: Flyte ends the attempt after metadata.timeout, {engine:g} s, without saying"
-            " what was waited for; lower the sensor's timeout or raise metadata.timeout",
+            f"timeout of {timeout:g} s: Flyte ends the attempt after metadata.timeout,"
+            f" {metadata.timeout.total_seconds():g} s, the pod's start included, without saying what was waited for;"
+            f" lower the sensor's timeout to {longest:g} s or less, or raise metadata.timeout",
             stacklevel=5,  # the task's own constructor and flytekit's metaclass are between
         )

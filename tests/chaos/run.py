@@ -64,7 +64,7 @@ class Result:
 
     def __str__(self) -> str:
         figures = [
-            f"Chaos: {self.waits} waits in CI, {len(self.violations)} violations"
+            f"Chaos: {self.waits} waits, {len(self.violations)} violations"
             f" ({self.seconds:.0f} s, seed {self.seed}, {self.ambiguous.total()} ambiguous).",
             f"  ends: {_counts(self.ends)}",
             f"  faults: {_counts(self.faults)}",

@@ -6,13 +6,15 @@ With programs in its place, which only write down how they are called: no machin
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT
+from tests.servers import ROOT, free_port
 
 DOCKER, PODMAN = "Docker version 28.2.2, build e6534b4", "podman version 4.3.1"
 
@@ -37,15 +39,15 @@ def shell(tmp_path: Path) -> Shell:
     return run
 
 
-def program(directory: Path, name: str, version: str, *, runs: bool = True) -> None:
-    """A program that tells its version, works or not, and has no image."""
+def program(directory: Path, name: str, version: str, *, runs: bool = True, pulled: str = "") -> None:
+    """A program that tells its version, works or not, and has no image but ``pulled``, once it was told to pull."""
     file = directory / name
     file.write_text(
         f'''#!/bin/sh
 echo "$*" >>"{directory}/{name}.calls"
 case $1 in
 --version) echo "{version}" ;;
-image) exit 1 ;;
+image) case "$*" in *" {pulled}") grep -s ^pull "{directory}/{name}.calls" ;; *) exit 1 ;; esac ;;
 *) exit {0 if runs else 1} ;;
 esac
 '''
@@ -79,6 +81,88 @@ def test_with_docker_the_base_of_our_images_is_pulled_where_it_is_not_there(tmp_
     base = shell("tools/cluster.sh base")
     assert base.startswith("python:")
     assert f"pull --quiet {base}" in (tmp_path / "docker.calls").read_text().splitlines()
+
+
+def test_with_podman_the_base_of_our_images_is_pulled_once(tmp_path: Path, shell: Shell) -> None:
+    """It was pulled each time that anything asked for its name: seconds, and a registry that may not answer."""
+    program(tmp_path, "docker", PODMAN)
+    program(tmp_path, "podman", PODMAN, pulled="docker.io/library/python:3.11-slim-bookworm")
+    names = {shell("tools/cluster.sh base") for _ in range(2)}
+    assert len(names) == 1
+    assert names != {""}
+    calls = (tmp_path / "podman.calls").read_text().splitlines()
+    assert [call for call in calls if call.startswith("pull")] == [
+        "pull --quiet docker.io/library/python:3.11-slim-bookworm"
+    ]
+
+
+def stand_in(directory: Path, name: str, script: str) -> Path:
+    """A program that writes down how it is called, then runs ``script``; the file of its calls."""
+    calls, file = directory / f"{name}.calls", directory / name
+    file.write_text(f'#!/bin/sh\necho "$*" >>"{calls}"\n{script}')
+    file.chmod(0o755)
+    return calls
+
+
+def kind(directory: Path) -> Path:
+    """A kind of the version that the scripts would build; the file of its calls."""
+    version = shell_variable("KIND_VERSION")
+    (directory / "cache" / "bin" / f"kind-{version}").mkdir(parents=True)
+    calls = stand_in(directory, "kind", "")
+    (directory / "kind").rename(directory / "cache" / "bin" / f"kind-{version}" / "kind")
+    return calls
+
+
+def shell_variable(name: str) -> str:
+    command = ["bash", "-c", f'. ./versions.env; printf %s "${name}"']
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def test_a_port_that_is_taken_is_told_with_what_needs_it_before_a_cluster_is_made(tmp_path: Path, shell: Shell) -> None:
+    stand_in(tmp_path, "docker", "[ $1 != image ]")
+    stand_in(tmp_path, "kubectl", "exit 1")
+    calls = kind(tmp_path)
+    with ExitStack() as stack:
+        with suppress(OSError):  # else something, perhaps a cluster, listens there already
+            stack.enter_context(socket.create_server(("127.0.0.1", 30900)))
+        with pytest.raises(subprocess.CalledProcessError) as failure:
+            shell("tools/cluster.sh up 2>&1")
+    last = failure.value.stdout.splitlines()[-1]
+    assert last.startswith("error: port 30900 of 127.0.0.1 is in use, and the cluster needs it (kind-config.yaml);")
+    assert "ss --listening" in last
+    assert "create" not in calls.read_text()
+
+
+def test_ports_that_are_free_are_none_to_tell_of(tmp_path: Path, shell: Shell) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("".join(f"      - hostPort: {port}\n" for port in (free_port(), free_port())))
+    assert shell(f". tools/lib.sh; . k8s/airgap/engine.sh; need_ports {config}; echo free") == "free\n"
+
+
+def test_down_removes_the_cluster_and_our_images_and_says_what_stays(tmp_path: Path, shell: Shell) -> None:
+    ours = ["objectstore-watcher:0.1.0", "localhost/objectstore-sensor-example:0.1.0"]
+    others = ["minio/minio:1", "my-objectstore-watcher:1", "flytepropeller:of-somebody"]
+    docker = stand_in(
+        tmp_path,
+        "docker",
+        f"""case "$*" in
+*label=objectstore-sensor.recipe*) echo minio/minio:1 ;;
+"image ls"*) printf '%s\\n' {" ".join(ours + others)} ;;
+esac""",
+    )
+    calls = kind(tmp_path)
+    marks = tmp_path / "cache" / "images"
+    marks.mkdir()
+    for name in ("objectstore-watcher", "objectstore-sensor-example"):
+        (marks / name).write_text("made from")
+    told = shell("tools/cluster.sh down 2>&1")
+    assert calls.read_text().splitlines() == ["delete cluster --name objectstore-sensor"]
+    removed = [call for call in docker.read_text().splitlines() if call.startswith("image rm")]
+    assert removed == ["image rm " + " ".join(sorted(ours))]
+    assert not marks.exists(), "what is gone is built again"
+    assert docker.read_text().count("image prune --force --filter label=objectstore-sensor.recipe\n") == 1
+    assert f"{tmp_path / 'cache'}: downloads and builds" in told
+    assert "images that stand in for a registry's: minio/minio:1" in told
 
 
 def test_a_wrong_choice_of_images_is_told_before_anything_is_pulled(tmp_path: Path, shell: Shell) -> None:

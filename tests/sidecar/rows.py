@@ -35,6 +35,7 @@ CANNOT = {
         **dict.fromkeys(_SERVERLESS, "no server takes part"),
         **_FOR_ALL_SERVERS,
         "redirect": "it serves all regions",
+        "tls_changed": "it loads a certificate only when it starts, and starts without what it held",
         "other_region": "it serves all regions",
         "credentials_expired": "its session tokens never expire",
         "clock_skew": "it does not look at the date of a request",
@@ -77,6 +78,7 @@ class Row:
             Action.WAIT: self._waits,
             Action.FOLLOW: self._follows,
             Action.BACK_OFF: self._backs_off,
+            Action.SLOW_DOWN: self._backs_off,
             Action.FAIL: self._fails,
         }[self.kind.action]
         prove(account, (*seen, cause or self.kind.cause, cure or self.kind.cure))
@@ -123,6 +125,10 @@ class Row:
         for error in errors:
             self._message(account, error, seen)
         limits = [min(30.0, 2.0**number) for number in range(len(errors))]
+        if self.kind.action is Action.SLOW_DOWN:
+            limits = [POLL_INTERVAL + limit for limit in limits]
+            if account.events.of(Polled)[0] != Polled():  # the first pause spreads sensors that were started together
+                limits[0] = POLL_INTERVAL + 30
         waited = [pause.seconds for pause in account.events.of(Pausing) if isinstance(pause, Pausing) and pause.error]
         assert waited == account.backoffs[-len(waited) :]
         if isinstance(account.main, Ready):

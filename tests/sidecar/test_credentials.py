@@ -14,8 +14,9 @@ from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, Action, StoreError
 from objectstore_watcher.stores import KeyPair
 
-from tests.fake_s3 import Answer, FakeS3, error, found
+from tests.fake_s3 import SILENT, Answer, FakeS3, error, found
 from tests.servers import ROOT
+from tests.sidecar import metadata_services
 from tests.sidecar.tools import Opened, write_aws_file
 
 Environment = pytest.MonkeyPatch
@@ -283,27 +284,66 @@ def can_unshare() -> bool:
     return bool(tools) and subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode == 0
 
 
-@pytest.mark.skipif(not can_unshare(), reason="needs root, unshare and ip for a network namespace")
+IN_A_NETWORK = pytest.mark.skipif(not can_unshare(), reason="needs root, unshare and ip for a network namespace")
+
+TOKEN, ROLES = "PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/"
+
+ONE_ROLE = ROLES + "role-name"
+
+
+def told_in_a_network(service: str, directory: Path, env: Environment) -> object:
+    """What `tests.sidecar.metadata_services` prints."""
+    env.delenv("AWS_EC2_METADATA_DISABLED")
+    python = [sys.executable, "-m", "tests.sidecar.metadata_services", service, str(directory)]
+    command = ["unshare", "--net", "--mount", *python]
+    return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=60).stdout)
+
+
+@IN_A_NETWORK
 @pytest.mark.parametrize(
     ("service", "told"),
     [
         ("irsa", ["POST /"]),
         ("ecs", ["GET /v2/credentials"]),
-        (
-            "ec2",
-            [
-                "PUT /latest/api/token",
-                "GET /latest/meta-data/iam/security-credentials/",
-                "GET /latest/meta-data/iam/security-credentials/role-name",
-            ],
-        ),
+        ("ec2", [TOKEN, ROLES, ONE_ROLE]),
+        ("ec2 that breaks once", [TOKEN, TOKEN, ROLES, ONE_ROLE]),
     ],
 )
 def test_a_role_is_taken_from_the_services_of_aws(
     service: str, told: list[str], tmp_path: Path, monkeypatch: Environment
 ) -> None:
-    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
-    python = [sys.executable, "-m", "tests.sidecar.metadata_services", service, str(tmp_path)]
-    command = ["unshare", "--net", "--mount", *python]
-    out = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    assert json.loads(out) == ["role-key", "role-token", told]
+    assert told_in_a_network(service, tmp_path, monkeypatch) == [["role-key", "role-token"], told]
+
+
+@IN_A_NETWORK
+@pytest.mark.parametrize(
+    ("service", "kind", "told"),
+    [
+        ("ec2 that fails", "credentials_unavailable", [TOKEN]),
+        ("ec2 that fails later", "credentials_unavailable", [TOKEN, ROLES, ONE_ROLE]),
+        ("ec2 that is busy", "credentials_unavailable", [TOKEN, ROLES]),
+        ("ec2 that breaks later", "credentials_unavailable", [TOKEN, ROLES, ROLES]),
+        ("ec2 that breaks", "credentials_missing", [TOKEN, TOKEN]),
+        ("ec2 without a role", "credentials_missing", [TOKEN, ROLES]),
+        ("ec2 that is off", "credentials_missing", [TOKEN]),
+        (metadata_services.NOBODY, "credentials_missing", []),
+        (metadata_services.BLACK_HOLE, "credentials_missing", []),
+    ],
+)
+def test_a_metadata_service_that_fails_is_waited_for_and_one_that_is_not_there_is_not(
+    service: str, kind: str, told: list[str], tmp_path: Path, monkeypatch: Environment
+) -> None:
+    """A black hole, too, is soon known for what it is, however long a look may take."""
+    assert told_in_a_network(service, tmp_path, monkeypatch) == [kind, told]
+
+
+def test_a_credentials_service_that_hangs_is_broken_off_with_the_look(monkeypatch: Environment) -> None:
+    """Else the next looks would wait for it, too, for the time-out of such services."""
+    with FakeS3(SILENT) as service, FakeS3(found()) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.endpoint)
+        store = Opened(WatchSpec(uri="s3://bucket/key", endpoint=server.endpoint, request_timeout=2))
+        with pytest.raises(StoreError, match="timed out"):
+            store.look()
+        service.answer_with(identity("in time"))
+        assert store.look()
+    assert [request.access_key for request in server.requests] == ["in time"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,11 +58,15 @@ def test_a_session_that_expires_during_the_wait_is_told_as_such(
 def secure(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[MinioServer]:
     """A server that speaks TLS, with a certificate for 127.0.0.1."""
     directory = tmp_path_factory.mktemp("secure")
-    key, mark, certificate = certificates.server_file("127.0.0.1").read_text().partition("-----BEGIN CERTIFICATE")
-    (directory / "private.key").write_text(key)
-    (directory / "public.crt").write_text(mark + certificate)
+    write_certificate(directory, certificates)
     with MinioServer(directory / "drive", certificates=directory) as server:
         yield server
+
+
+def write_certificate(directory: Path, authority: Certificates) -> None:
+    key, mark, certificate = authority.server_file("127.0.0.1").read_text().partition("-----BEGIN CERTIFICATE")
+    (directory / "private.key").write_text(key)
+    (directory / "public.crt").write_text(mark + certificate)
 
 
 @shows("tls", MINIO)
@@ -76,6 +80,45 @@ def test_a_server_of_another_name_is_not_trusted(
 ) -> None:
     endpoint = f"https://localhost:{secure.port}"
     row.is_shown_by(wait("s3://bucket/key", endpoint=endpoint, ca_file=str(certificates.ca)), "Hostname mismatch")
+
+
+@shows("tls_changed", MINIO)
+def test_a_certificate_that_is_changed_for_a_wrong_one_during_the_wait_may_be_changed_again(
+    row: Row, wait: Wait, tmp_path: Path, certificates: Certificates
+) -> None:
+    (tmp_path / "other").mkdir()
+    drive, other = tmp_path / "drive", Certificates(tmp_path / "other")
+    server = MinioServer(drive, certificates=tmp_path)
+
+    def restart(authority: Certificates) -> None:
+        server.stop()
+        write_certificate(tmp_path, authority)
+        server.start()
+
+    def upload() -> None:
+        server.stop()
+        with plain(drive) as same:
+            same.put("bucket", "key")
+        restart(certificates)
+        takes_requests(server, certificates.ca)
+
+    with plain(drive) as same, ExitStack() as stack:
+        same.client().make_bucket("bucket")
+        same.stop()
+        stack.callback(server.stop)
+        restart(certificates)
+        takes_requests(server, certificates.ca)
+        steps = {1: lambda: restart(other), 4: upload}
+        account = wait("s3://bucket/key", steps, endpoint=server.endpoint, ca_file=str(certificates.ca))
+    row.is_shown_by(account, "CERTIFICATE_VERIFY_FAILED")
+
+
+@contextmanager
+def plain(drive: Path) -> Iterator[MinioServer]:
+    """A server on ``drive`` without TLS, to which the tests' own client speaks."""
+    with MinioServer(drive) as server:
+        takes_requests(server)
+        yield server
 
 
 @shows("tls", MINIO)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
-from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, found
+from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error, found
 from tests.servers import free_port
 from tests.sidecar.rows import FAKE, Row, shows
 from tests.sidecar.tls import Certificates
@@ -37,6 +39,33 @@ def test_tls_to_a_server_without_it_is_told(row: Row, wait: Wait) -> None:
     with FakeS3(found()) as server:
         account = wait(URI, endpoint=server.endpoint.replace("http:", "https:"))
     row.is_shown_by(account, "WRONG_VERSION_NUMBER", "http:// for a server without TLS")
+
+
+@shows("tls_changed", FAKE)
+def test_a_certificate_that_is_changed_for_a_wrong_one_during_the_wait_may_be_changed_again(
+    row: Row, wait: Wait, certificates: Certificates, tmp_path: Path
+) -> None:
+    right, wrong = (each.server_file("127.0.0.1") for each in (certificates, Certificates(tmp_path)))
+    context = certificates.server("127.0.0.1")
+    with FakeS3(error(404, "NoSuchKey", Connection="close"), tls=context) as server:
+        steps: dict[int, Callable[[], object]] = {
+            1: lambda: context.load_cert_chain(wrong),
+            3: lambda: server.answer_with(found()),
+            4: lambda: context.load_cert_chain(right),
+        }
+        account = wait(URI, steps, endpoint=server.endpoint, ca_file=str(certificates.ca))
+    row.is_shown_by(account, "CERTIFICATE_VERIFY_FAILED")
+
+
+@shows("tls_changed", FAKE)
+def test_a_server_that_speaks_tls_where_it_did_not_before_may_change_again(row: Row, wait: Wait) -> None:
+    with FakeS3(error(404, "NoSuchKey")) as server:
+        steps = {
+            1: lambda: server.answer_with(Answer(raw=b"\x15\x03\x01\x00\x02\x02\x46")),
+            3: lambda: server.answer_with(found()),
+        }
+        cause = "the server speaks TLS on this port"
+        row.is_shown_by(wait(URI, steps, endpoint=server.endpoint), cause=cause, cure=HTTPS)
 
 
 @shows("tls", FAKE)

@@ -73,6 +73,15 @@ def test_a_deadline_is_counted_beside_the_look_that_failed_at_it() -> None:
     assert value(registry, "errors_total", kind="deadline_exceeded") == 1
 
 
+def test_a_request_that_is_sent_again_on_a_new_connection_counts_twice() -> None:
+    """What the store is sent, and what it costs: the one that a broken connection swallowed, too."""
+    registry = waited(ABSENT, Answer(reset=True), found())
+    assert value(registry, "requests_total", operation="head", outcome="absent") == 1
+    assert value(registry, "requests_total", operation="head", outcome="error") == 1
+    assert value(registry, "requests_total", operation="head", outcome="found") == 1
+    assert value(registry, "polls_total") == 2
+
+
 def test_an_error_of_a_look_that_ends_the_wait_is_counted_once() -> None:
     assert value(waited(error(404, "NoSuchBucket")), "errors_total", kind="bucket_missing") == 1
 

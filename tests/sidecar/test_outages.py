@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import statistics
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objectstore_watcher import contract, waiting
 from objectstore_watcher.contract import Ready, WatchSpec
-from objectstore_watcher.errors import StoreError
+from objectstore_watcher.errors import DeadlineExceeded, StoreError
 from objectstore_watcher.watch import watch
 
 from tests.fake_s3 import SILENT, Answer, FakeS3, error, found
@@ -110,15 +111,46 @@ def test_a_server_that_comes_back_is_asked_within_the_pause_that_is_under_way(
 def test_a_server_that_comes_back_after_hours_is_noticed_within_half_a_minute(figure: Figure) -> None:
     """Also after so many failures that doubling the pause for each would exceed what a float holds: 1,024."""
     worst = max(detection([], failures, 10.0) for failures in (1, 2, 5, 100, 1100))
-    figure("server back -> found, at worst, in virtual time, limit 10 s interval + 30 s back-off", f"{worst:g} s")
-    assert worst == 30
+    overloaded = max(detection([], failures, 10.0, Answer(503)) for failures in (1, 2, 7))
+    figure(
+        "server back -> found, at worst, in virtual time, limit 10 s interval + 30 s back-off",
+        f"{worst:g} s, {overloaded:g} s",
+    )
+    assert (worst, overloaded) == (30, 40)
 
 
-def detection(before: list[Answer], failures: int, interval: float) -> float:
+@pytest.mark.parametrize(("interval", "hours"), [(10.0, 1), (300.0, 10), (3600.0, 50)])
+def test_a_server_that_is_overloaded_gets_no_more_requests_than_one_that_is_not(
+    interval: float, hours: int, figure: Figure
+) -> None:
+    """Many waits of long intervals, all at once in the backoff of seconds, would keep it overloaded."""
+    asked = requests_within(hours * 3600.0, interval, Answer(503)) / hours
+    usual = requests_within(hours * 3600.0, interval, ABSENT) / hours
+    figure(f"requests an hour to an overloaded server, interval {interval:g} s", f"{asked:.3g}, usually {usual:.3g}")
+    assert asked <= usual
+
+
+def requests_within(seconds: float, interval: float, answer: Answer) -> int:
+    """How many requests a wait makes in that virtual time; the same at each run."""
+    virtual = VirtualTime()
+    uniform = random.Random(1).uniform
+    with FakeS3(answer) as server, pytest.MonkeyPatch.context() as env:
+        env.setenv("AWS_ACCESS_KEY_ID", KEYS[0])
+        env.setenv("AWS_SECRET_ACCESS_KEY", KEYS[1])
+        request = virtual.request("s3://bucket/key", endpoint=server.endpoint, poll_interval=interval, timeout=seconds)
+        with pytest.raises(DeadlineExceeded):
+            watch(request, stop=virtual, observe=lambda event: None, clock=virtual.clock, uniform=uniform)
+    return len(server.requests)
+
+
+DOWN = Answer(500)
+
+
+def detection(before: list[Answer], failures: int, interval: float, failure: Answer = DOWN) -> float:
     """Seconds from the server's return to the detection, where random pauses are as long as they can be."""
     outage = len(before) + failures
     virtual = VirtualTime()
-    with FakeS3(*before, *[Answer(500)] * failures, found()) as server, pytest.MonkeyPatch.context() as env:
+    with FakeS3(*before, *[failure] * failures, found()) as server, pytest.MonkeyPatch.context() as env:
         env.setenv("AWS_ACCESS_KEY_ID", KEYS[0])
         env.setenv("AWS_SECRET_ACCESS_KEY", KEYS[1])
         request = virtual.request("s3://bucket/key", endpoint=server.endpoint, poll_interval=interval)

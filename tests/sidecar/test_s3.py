@@ -10,6 +10,8 @@ import tracemalloc
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -485,8 +487,27 @@ def test_an_endpoint_of_the_environment_that_is_none_is_refused_without_repeatin
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("answer", [found(), error(404, "NoSuchKey"), error(403, "AccessDenied")])
+def test_tls_is_taken_for_changed_once_s3_has_answered_over_it_and_not_before(
+    answer: Answer, certificates: Certificates, tmp_path: Path
+) -> None:
+    """Also by a refusal: a wait with on_forbidden=wait gets nothing else for hours."""
+    right, wrong = certificates.server("127.0.0.1"), Certificates(tmp_path).server_file("127.0.0.1")
+    closing = replace(answer, headers={**answer.headers, "Connection": "close"})
+    with FakeS3(closing, tls=right) as server:
+        before, store = (at_fake(server, ca_file=str(certificates.ca)) for _ in range(2))
+        with suppress(StoreError):
+            store.look()
+        right.load_cert_chain(wrong)
+        with pytest.raises(StoreError) as never_trusted:
+            before.look()
+        with pytest.raises(StoreError) as no_longer_trusted:
+            store.look()
+    assert (never_trusted.value.kind.label, no_longer_trusted.value.kind.label) == ("tls", "tls_changed")
+
+
 def test_what_can_pass_is_waited_out_and_what_cannot_is_not() -> None:
-    waited_out = {label for label, kind in KINDS.items() if kind.action is Action.BACK_OFF}
+    waited_out = {label for label, kind in KINDS.items() if kind.action in {Action.BACK_OFF, Action.SLOW_DOWN}}
     assert waited_out == {
         "connection",
         "credentials_renewing",
@@ -496,6 +517,7 @@ def test_what_can_pass_is_waited_out_and_what_cannot_is_not() -> None:
         "server_error",
         "throttled",
         "timeout",
+        "tls_changed",
     }
 
 

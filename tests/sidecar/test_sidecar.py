@@ -273,6 +273,35 @@ def test_a_directory_of_another_wait_is_refused_and_left_as_it_is(
     assert state(marker_directory) == before
 
 
+def test_as_many_paths_of_which_but_the_first_is_the_same_are_refused(start: Start, marker_directory: Path) -> None:
+    contract.write(marker_directory, Request(spec=WatchSpec(uri=("/tmp/absent", "/tmp/one"))))
+    code, told = start("--dir", marker_directory, "/tmp/absent", "/tmp/other").end()
+    assert code == 2
+    assert "holds the request for the same path with other options: PATH; use an empty directory" in told
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_other_flags_than_those_of_the_wait_that_began_are_refused(
+    start: Start, marker_directory: Path, is_answered: bool
+) -> None:
+    """Else the wait would go on as it was first asked for, and its answer pass for one to the new question."""
+    with FakeS3(found() if is_answered else ABSENT) as server:
+        args = ("--dir", marker_directory, URI, "--poll-interval=0.2", "--min-size=1")
+        watcher = start(*args, "--timeout=1h", **server.env())
+        eventually((marker_directory / ("ready" if is_answered else "request")).exists, "the wait begins")
+        terminate(watcher)
+        before = state(marker_directory)
+        code, told = start(*args, "--timeout=2h", "--min-size=2", **server.env()).end()
+        assert state(marker_directory) == before
+        again = start(*args, "--timeout=60m", "--metrics-address=127.0.0.1:0", **server.env())
+        eventually(partial(in_phase, metrics_url(again), "ready" if is_answered else "waiting"), "it goes on")
+    assert code == 2
+    assert told == (
+        f"objectstore-watcher: error: --dir '{marker_directory}': holds the request for the same path with other"
+        " options: --timeout, --min-size; use an empty directory for each wait\n"
+    )
+
+
 # Requests that make no sense
 
 

@@ -200,6 +200,32 @@ def test_pauses_after_errors_have_full_jitter() -> None:
     assert time.pauses == [0.5, 1, 2]
 
 
+@pytest.mark.parametrize("slow", [error(503, "SlowDown"), Answer(429)], ids=["503", "429"])
+def test_a_server_that_is_overloaded_is_asked_more_seldom_than_the_interval_never_more_often(slow: Answer) -> None:
+    time = VirtualTime()
+    with FakeS3(ABSENT, *[slow] * 7, ABSENT, DOWN, slow, found()) as server:
+        wait_for(server, time, poll_interval=100)
+    assert time.pauses == [100, 101, 102, 104, 108, 116, 130, 130, 100, 1, 102]
+
+
+def test_the_pauses_of_an_overloaded_server_have_full_jitter_on_top_of_the_interval() -> None:
+    time = VirtualTime()
+    with FakeS3(*[Answer(503)] * 3, found()) as server:
+        request = time.request(URI, endpoint=server.endpoint, poll_interval=100)
+        watch(request, stop=time, observe=lambda event: None, clock=time.clock, uniform=lambda low, high: low)
+    assert time.pauses == [100, 100, 100]
+
+
+@pytest.mark.parametrize(("interval", "spread"), [(0.5, 1), (10, 10), (100, 30)])
+def test_sensors_that_were_started_together_on_an_overloaded_server_come_back_at_times_of_their_own(
+    interval: float, spread: float
+) -> None:
+    time = VirtualTime()
+    with FakeS3(Answer(503), Answer(503), found()) as server:
+        wait_for(server, time, poll_interval=interval)
+    assert time.pauses == [interval + spread, interval + 2]
+
+
 def test_an_answer_resets_the_pauses_after_errors() -> None:
     time = VirtualTime()
     with FakeS3(ABSENT, DOWN, DOWN, DOWN, ABSENT, DOWN, DOWN, found()) as server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from objectstore_watcher.contract import DEFAULT_POLL_INTERVAL, Ready, WatchSpec
@@ -136,3 +137,14 @@ def test_a_url_needs_neither_obstore_nor_the_client_of_s3() -> None:
         "print({'minio', 'obstore', 'asyncio'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_a_certificate_that_changes_during_the_wait_is_waited_out(certificates: Certificates, tmp_path: Path) -> None:
+    right, wrong = certificates.server("127.0.0.1"), Certificates(tmp_path).server_file("127.0.0.1")
+    with FakeS3(Answer(404, {"Connection": "close"}), tls=right) as server:
+        store = opened(f"{server.endpoint}/x", ca_file=str(certificates.ca))
+        assert store.look() == []
+        right.load_cert_chain(wrong)
+        with pytest.raises(StoreError) as changed:
+            store.look()
+    assert changed.value.kind.label == "tls_changed"

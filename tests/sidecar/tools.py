@@ -113,12 +113,14 @@ def resolve_all_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: resolve("127.0.0.1", *rest))
 
 
-def takes_requests(server: MinioServer) -> None:
+def takes_requests(server: MinioServer, ca: Path | None = None) -> None:
     """Wait until the server, which says that it is ready a little before it is, no longer answers 503.
 
     With the 503 it asks clients to come back after a minute, and minio-py, as tests use it, does that.
     """
-    eventually(lambda: get(server.endpoint)[0] != HTTPStatus.SERVICE_UNAVAILABLE, "MinIO takes requests")
+    pool = urllib3.PoolManager(ca_certs=str(ca) if ca else None, retries=False, timeout=30)
+    busy = HTTPStatus.SERVICE_UNAVAILABLE
+    eventually(lambda: pool.request("GET", server.endpoint).status != busy, "MinIO takes requests")
 
 
 def listing(directory: Path) -> list[str]:

@@ -103,13 +103,15 @@ class TestTheSensorsOwnDeadline:
     def test_ones_own_timeout_is_taken_as_it_is(self, own: Any) -> None:  # noqa: ANN401
         assert sensor_timeout(own, metadata(timeout="1H")) == 1800
 
-    @pytest.mark.parametrize("own", ["1H", "2H"])
+    @pytest.mark.parametrize("own", ["58m1s", "59m59s", "1H", "2H"])
     def test_a_timeout_that_flyte_would_cut_off_is_warned_of_at_the_users_line(self, own: str) -> None:
-        with pytest.warns(UserWarning, match=r"Flyte ends the attempt after metadata\.timeout, 3600 s") as warned:
+        with pytest.warns(UserWarning, match=r"Flyte ends the attempt after metadata\.timeout, 3600 s, the") as warned:
             WaitForObjectStoreFile(timeout=own, metadata=metadata(timeout="1H"))
         assert [w.filename for w in warned] == [__file__]
 
-    @pytest.mark.parametrize("own", [None, "59m"])
-    def test_a_timeout_below_flytes_is_not_warned_of(self, own: str | None) -> None:
+    @pytest.mark.parametrize(
+        ("own", "engine"), [(None, "1H"), ("58m", "1H"), ("30s", "1m"), (None, "1m"), ("2H", None)]
+    )
+    def test_a_timeout_that_leaves_flyte_enough_is_not_warned_of(self, own: str | None, engine: str | None) -> None:
         """Warnings are errors in these tests."""
-        WaitForObjectStoreFile(timeout=own, metadata=metadata(timeout="1H"))
+        WaitForObjectStoreFile(timeout=own, metadata=metadata(timeout=engine))

@@ -282,7 +282,7 @@ class CloudStore:
             return "credentials_missing"  # the metadata service of a machine that has none
         if fault.kind in _RENEWABLE and self._accepted and not self._are_static:
             return "credentials_renewing"
-        return fault.kind
+        return "tls_changed" if fault.kind == "tls" and self._accepted else fault.kind
 
 
 def _checked_version(location: CloudLocation, spec: WatchSpec) -> str:

@@ -29,6 +29,7 @@ from objectstore_watcher.contract import ENV_PREFIX
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import KeyPair
 from objectstore_watcher.stores.http import Http, ca_file
+from objectstore_watcher.stores.metadata import Metadata, ServiceFails
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
 
@@ -44,9 +45,6 @@ _SERVICE_VARIABLES = (
 
 _SERVICE_TIMEOUT = timedelta(seconds=10).total_seconds()
 """Seconds that such a service may take."""
-
-_METADATA_TIMEOUT = timedelta(seconds=2).total_seconds()
-"""Seconds to reach the metadata service of EC2: it is on the same host, or there is none."""
 
 _NOT_THERE = (
     ValueError,
@@ -131,14 +129,18 @@ class Chain(Provider):
         Raises:
             StoreError: no provider has any. What providers said is left out: it can contain tokens.
         """
+        is_expected = self._expected()
         for provider in [self._chosen, *self._providers] if self._chosen else self._providers:
             try:
                 credentials = provider.retrieve()
+            except ServiceFails:
+                is_expected = True
+                continue
             except _NOT_THERE:
                 continue
             self._chosen, self._token = provider, credentials.session_token or ""
             return self._checked(credentials)
-        raise StoreError(self._subject, kind="credentials_unavailable" if self._expected() else "credentials_missing")
+        raise StoreError(self._subject, kind="credentials_unavailable" if is_expected else "credentials_missing")
 
     def _checked(self, credentials: Credentials) -> Credentials:
         keys = (credentials.access_key, credentials.secret_key, credentials.session_token or "")
@@ -156,15 +158,16 @@ class Chain(Provider):
         return self._chosen is not None or bool(_first(_SERVICE_VARIABLES))
 
 
-def chain(subject: str, key_pair: KeyPair | None = None) -> Chain:
+def chain(subject: str, key_pair: KeyPair | None, within: float) -> Chain:
     """All places where credentials can be: given, an own Secret, Flyte's, AWS's, MinIO's, files, IAM.
 
     Args:
         subject: what they are for, to be named in the error.
         key_pair: credentials that come first.
+        within: seconds that a look may take.
     """
     is_service = bool(_first(_SERVICE_VARIABLES))
-    http = Http(_SERVICE_TIMEOUT if is_service else _METADATA_TIMEOUT, ca_file() if is_service else None)
+    http = Http(_SERVICE_TIMEOUT, ca_file()) if is_service else Metadata(within)
     return Chain(
         [
             *([StaticProvider(*key_pair)] if key_pair else []),

@@ -49,6 +49,9 @@ class Http(urllib3.PoolManager):
             authorities takes some 20 ms.
         longest: bytes of an answer that is read whole.
 
+    Attributes:
+        repeats: how many requests were sent a second time.
+
     Raises:
         InvalidArgument: the CA file cannot be used.
     """
@@ -60,6 +63,7 @@ class Http(urllib3.PoolManager):
         self._longest = longest
         self._lines: set[socket.socket] = set()
         self._aborts = 0
+        self.repeats = 0
         self.pool_classes_by_scheme = {"http": _pool(self._lines), "https": _tls_pool(self._lines)}
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
@@ -83,6 +87,7 @@ class Http(urllib3.PoolManager):
         except http_errors.ProtocolError:
             if not is_kept or self._aborts != aborts or method not in _REPEATABLE:
                 raise
+        self.repeats += 1
         return super().urlopen(method, *args, **kw)
 
     def abort(self) -> None:

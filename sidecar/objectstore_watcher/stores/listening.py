@@ -67,7 +67,7 @@ class Listening:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._region = address.region
-        self._credentials = credentials.chain(f"s3://{address.bucket}", address.key_pair)
+        self._credentials = credentials.chain(f"s3://{address.bucket}", address.key_pair, SILENCE)
         needs_tls = address.endpoint.lower().startswith("https:")
         self._http = Http(SILENCE, (address.ca_file or ca_file()) if needs_tls else None)
 

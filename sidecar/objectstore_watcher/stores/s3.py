@@ -117,8 +117,9 @@ class S3Store:
         self._region = spec.region or credentials.region()
         self._on_request = on_request
         self._http = _http_client(spec, self._endpoint)
-        self._credentials = credentials.chain(location.uri, key_pair)
+        self._credentials = credentials.chain(location.uri, key_pair, spec.request_timeout)
         self._accepted = False
+        self._refused = False  # by S3, in its own words
         self._explained: tuple[int, str] | None = None  # status of a HEAD, and the code behind it
         self._explained_looks = 0
         self._client = self._connect()
@@ -322,7 +323,7 @@ class S3Store:
         return ""
 
     def _request(self, operation: str, send: Callable[[], T]) -> T:
-        outcome = "error"
+        outcome, repeats = "error", self._http.repeats
         try:
             answer = send()
             outcome = "absent" if answer == [] else "found"
@@ -349,10 +350,11 @@ class S3Store:
         except http_errors.HTTPError as error:
             raise self._connection_error(error) from error
         finally:
-            if outcome:
-                self._on_request(operation, outcome)
+            for each in filter(None, ["error"] * (self._http.repeats - repeats) + [outcome]):
+                self._on_request(operation, each)
 
     def _fail(self, code: str, status: int) -> NoReturn:
+        self._refused |= code in _KIND_OF_CODE
         kind = _KIND_OF_CODE.get(code) or _KIND_OF_STATUS.get(status)
         if kind is None:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
@@ -379,11 +381,17 @@ class S3Store:
         seen = in_words(error)
         if not self._is_tls and (_TLS_ALERT in seen or repr(_TLS_ALERT)[1:-1] in seen):
             return self._tls_wanted("a TLS alert")
-        return self._error(connection_kind(error), seen)
+        kind = connection_kind(error)
+        return self._error(self._tls_kind if kind == "tls" else kind, seen)
+
+    @property
+    def _tls_kind(self) -> str:
+        """Certificates and load balancers are exchanged during waits of hours, and not always in the right order."""
+        return "tls_changed" if self._accepted or self._refused else "tls"
 
     def _tls_wanted(self, seen: str) -> StoreError:
         detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
-        return StoreError(self._uri, detail, cure="write https:// in the endpoint", kind="tls")
+        return StoreError(self._uri, detail, cure="write https:// in the endpoint", kind=self._tls_kind)
 
     def _error(self, kind: str, seen: str) -> StoreError:
         cause = StoreError(self._uri, kind=kind).detail

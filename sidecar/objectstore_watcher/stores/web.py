@@ -42,6 +42,7 @@ class WebStore:
         is_tls = location.uri.lower().startswith("https:")
         self._http = Http(spec.request_timeout, (spec.ca_file or ca_file()) if spec.ca_file or is_tls else None)
         self.answers = 0
+        self._has_answered = False
 
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """What is there, of one URL: each has a store of its own.
@@ -56,7 +57,9 @@ class WebStore:
             outcome = "found" if found else "absent"
             return found
         except http_errors.HTTPError as error:
-            raise self._error(connection_kind(error), in_words(error)) from error
+            kind = connection_kind(error)
+            kind = "tls_changed" if kind == "tls" and self._has_answered else kind
+            raise self._error(kind, in_words(error)) from error
         finally:
             self._on_request("head", outcome)
 
@@ -70,6 +73,7 @@ class WebStore:
         return self._error("timeout", f"timed out: no whole answer within {after:g} s")
 
     def _judge(self, answer: urllib3.BaseHTTPResponse) -> Sequence[Found]:
+        self._has_answered = True
         status, headers = answer.status, answer.headers
         if status in _ABSENT:
             return ()
