@@ -34,6 +34,8 @@ BUSY = 10.0
 
 ABSENT = error(404, "NoSuchKey", x_minio_error_code="NoSuchKey")
 
+DOWN = Answer(500)
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> MinioServer:
@@ -143,7 +145,7 @@ def requests_within(seconds: float, interval: float, answer: Answer) -> int:
     return len(server.requests)
 
 
-def detection(before: list[Answer], failures: int, interval: float, failure: Answer = Answer(500)) -> float:
+def detection(before: list[Answer], failures: int, interval: float, failure: Answer = DOWN) -> float:
     """Seconds from the server's return to the detection, where random pauses are as long as they can be."""
     outage = len(before) + failures
     virtual = VirtualTime()
