@@ -239,18 +239,31 @@ build() {
 }
 
 # python_image: the base for images of ours, pulled where it is not there. Podman knows
-# no default registry, and may have an image of the same name that was built here.
-# Docker's build would not keep what it pulls as an image, and the tests ask for its size.
+# no default registry, and may have an image of the same name that was built here: by a
+# reference that implies a registry, and known by its id. Docker's build would not keep
+# what it pulls as an image, and the tests ask for its size.
 python_image() {
-  local images name=$STOCK_PYTHON_IMAGE
+  local images name=$STOCK_PYTHON_IMAGE pulled=$CACHE/pulled/$STOCK_PYTHON_IMAGE
   images=$(which_images) # not in the condition, where a failure would go unnoticed
   if [ "$images" = airgap ]; then
     "$ROOT/k8s/airgap/images.sh" python
+  elif [ "$ENGINE" = podman ]; then
+    name=$(cat "$pulled" 2>/dev/null || true)
+    if [ -z "$name" ] || [ -z "$(image_field "$name" .Id)" ]; then
+      step "image $STOCK_PYTHON_IMAGE: pull" podman_pull "$STOCK_PYTHON_IMAGE" "$pulled"
+      name=$(cat "$pulled")
+    fi
   else
-    [ "$ENGINE" = docker ] || name=docker.io/library/$name
-    [ -n "$(image_field "$name" .Id)" ] || step "image $name: pull" "$ENGINE" pull --quiet "$name"
+    [ -n "$(image_field "$name" .Id)" ] || step "image $name: pull" docker pull --quiet "$name"
   fi
   printf '%s' "$name"
+}
+
+# podman_pull NAME FILE: its id to FILE.
+podman_pull() {
+  mkdir -p "$(dirname "$2")"
+  podman pull --quiet "docker://$1" >"$2.part"
+  mv "$2.part" "$2"
 }
 
 print_env() {

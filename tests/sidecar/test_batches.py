@@ -33,6 +33,7 @@ class Bucket:
         self._page = page
         self._may_list = may_list
         self.heads = self.lists = 0
+        self.prefixes: set[str] = set()
 
     def fill(self, keys: Sequence[str]) -> None:
         self.keys = sorted(keys)
@@ -44,6 +45,7 @@ class Bucket:
 
     def listing(self, prefix: str, after: str) -> tuple[Sequence[Found], bool]:
         self.lists += 1
+        self.prefixes.add(prefix)
         if not self._may_list:
             raise Refused
         begin = bisect_right(self.keys, after)
@@ -86,6 +88,7 @@ def test_ten_thousand_keys_beside_each_other_are_ten_listings_at_most(there: int
     found, _ = bucket.look(Batches(), names(10_000))
     assert found == set(names(there))
     assert (bucket.heads, bucket.lists) == (0, max(1, -(-there // PAGE)))
+    assert all(prefix.startswith("in/part-00") for prefix in bucket.prefixes), "other folders are nobody's business"
 
 
 def test_keys_of_which_each_has_a_thousand_neighbours_are_asked_for_one_by_one() -> None:

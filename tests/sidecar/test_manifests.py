@@ -67,7 +67,7 @@ def test_a_manifest_in_no_folder_lists_what_is_in_none() -> None:
         (b'[{"url": "a", "meta": {"content_length": -5}}]', "ValueError"),
         (b'[{"url": "a", "meta": null}]', "AttributeError"),
         (b"../a", "a part of it is '.' or '..'"),
-        (b"gs://bucket/key\n", "the scheme"),
+        (b"ftp://bucket/key\n", "the scheme"),
         (b"s3://b/key", "cannot be the name of a bucket"),
         (b"file:///etc/passwd", "names 'file:///etc/passwd', in another kind of store"),
         ("\n".join(map(str, range(MOST_PATHS + 1))).encode(), "lists 10001 objects"),

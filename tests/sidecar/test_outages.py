@@ -34,6 +34,8 @@ BUSY = 10.0
 
 ABSENT = error(404, "NoSuchKey", x_minio_error_code="NoSuchKey")
 
+DOWN = Answer(500)
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> MinioServer:
@@ -141,9 +143,6 @@ def requests_within(seconds: float, interval: float, answer: Answer) -> int:
         with pytest.raises(DeadlineExceeded):
             watch(request, stop=virtual, observe=lambda event: None, clock=virtual.clock, uniform=uniform)
     return len(server.requests)
-
-
-DOWN = Answer(500)
 
 
 def detection(before: list[Answer], failures: int, interval: float, failure: Answer = DOWN) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time as clock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,9 @@ import pytest
 from objectstore_watcher import wanted
 from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
-from objectstore_watcher.watch import Polled, watch
+from objectstore_watcher.watch import Polled, Succeeded, watch
 
-from tests.fake_s3 import FakeS3, error, found
+from tests.fake_s3 import Answer, FakeS3, error, found
 from tests.servers import MinioServer
 from tests.sidecar.proxy import Proxy
 from tests.sidecar.tools import Diary, VirtualTime, highest
@@ -271,6 +273,67 @@ class TestFiles:
         (tmp_path / "manifest").write_bytes(b"x" * (4 * 1024 * 1024 + 1))
         with pytest.raises(StoreError, match="the manifest has more than"):
             wait(str(tmp_path / "manifest"), VirtualTime(), match="manifest")
+
+
+def page(*objects: str) -> Answer:
+    """The answer to a LIST."""
+    body = (
+        "<ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated>"
+        + "".join(objects)
+        + "</ListBucketResult>"
+    )
+    return Answer(200, {"Content-Type": "application/xml"}, body.encode())
+
+
+def listed(key: str, storage_class: str) -> str:
+    return (
+        f"<Contents><Key>{key}</Key><Size>4</Size><ETag>e</ETag><LastModified>2026-06-01T12:00:00.000Z</LastModified>"
+        f"<StorageClass>{storage_class}</StorageClass></Contents>"
+    )
+
+
+MANY = [f"s3://bucket/k{number:02}" for number in range(13)]
+
+
+@pytest.mark.usefixtures("fake_credentials")
+def test_of_an_archived_object_that_a_listing_tells_of_a_head_says_whether_it_was_restored() -> None:
+    objects = [listed(f"k{number:02}", "GLACIER" if number == 5 else "STANDARD") for number in range(13)]
+    restored = found(x_amz_storage_class="GLACIER", x_amz_restore='ongoing-request="false"')
+    with FakeS3(page(*objects), restored) as server:
+        ready, _ = wait(MANY, VirtualTime(), endpoint=server.endpoint)
+    assert [request.method for request in server.requests] == ["GET", "HEAD"]
+    assert uris(ready) == MANY
+
+
+@pytest.mark.usefixtures("fake_credentials")
+def test_a_listing_that_fails_is_an_error_and_no_reason_to_ask_for_each() -> None:
+    objects = [listed(f"k{number:02}", "STANDARD") for number in range(13)]
+    time = VirtualTime()
+    with FakeS3(Answer(500), page(*objects)) as server:
+        ready, _ = wait(MANY, time, endpoint=server.endpoint)
+    assert [request.method for request in server.requests] == ["GET", "GET"]
+    assert (ready.polls, time.pauses) == (2, [1.0])
+
+
+def test_the_lag_is_that_of_the_object_that_came_last(tmp_path: Path) -> None:
+    for name, age in (("old", 1000), ("new", 100)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (clock.time() - age,) * 2)
+    time, diary = VirtualTime(), Diary()
+    request = time.request([str(tmp_path / "old"), str(tmp_path / "new")])
+    watch(request, stop=time, observe=diary.append, clock=time.clock, uniform=highest)
+    (end,) = diary.of(Succeeded)
+    assert isinstance(end, Succeeded)
+    assert end.lag == pytest.approx(100, abs=60)
+
+
+def test_what_is_written_again_with_the_same_content_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    os.utime(file, (1000, 1000))
+    time = VirtualTime(at_pause={1: lambda: os.utime(file, (2000, 2000))})
+    ready, _ = wait(str(file), time, stable_for=15)
+    assert ready.waited == 25
 
 
 def test_one_that_the_server_refuses_ends_the_wait_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
