@@ -17,7 +17,7 @@ from minio.commonconfig import SnowballObject
 from tests.bench import cost
 from tests.bench.instruments import MIB, Usage
 from tests.bench.laboratory import Laboratory
-from tests.bench.waiters import Waiter
+from tests.bench.waiters import Waiter, name_of
 from tests.servers import MinioServer, eventually
 
 COMMON_INTERVAL = 10.0
@@ -85,7 +85,7 @@ def row(waiter: Waiter, waits: Sequence[Wait]) -> tuple[str, ...]:
 
 def _fill(lab: Laboratory, objects: int) -> None:
     """Put so many small objects under one prefix, in one request."""
-    keys = (f"{_prefix(objects)}{number:06}" for number in range(objects))
+    keys = (_prefix(objects) + name_of(number) for number in range(objects))
     archive = [SnowballObject(key, data=io.BytesIO(b""), length=0) for key in keys]
     lab.minio.client().upload_snowball_objects(lab.bucket, archive)
 

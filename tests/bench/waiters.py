@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from objectstore_watcher.watch import SAFETY_POLLS
+
 from tests.servers import ROOT, Watcher
 
 Command = Callable[[str], Sequence[str]]
@@ -17,6 +19,15 @@ _INTERVALS = {900: 1, 9_900: 5}
 """Objects under a prefix, and a poll interval in seconds that is longer than a look at them takes.
 
 One page and ten: the last one is not full, since at a full one not even servers agree how many LISTs it takes."""
+
+
+_ALL = 9_901
+"""Exact keys of one wait, of which the last comes late: the others are the objects of the patterns' larger prefix."""
+
+
+def name_of(number: int) -> str:
+    """How the objects under a prefix are called."""
+    return f"{number:06}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +52,19 @@ class Waiter:
 def ours() -> list[Waiter]:
     """This product's modes: a new one gets its line here."""
     return [
-        Waiter(name="`exact`", command=_watcher(1), default=10),
+        Waiter(name="`exact`, polls alone", command=_watcher(1, "--detection=poll"), default=10),
+        # While events flow, a poll each six intervals is the net: a minute at the default.
+        Waiter(name="`exact`, events", command=_watcher(1), default=60, interval=SAFETY_POLLS),
+        Waiter(
+            name=f"{_ALL:,} exact keys, one missing",
+            command=_watcher_of_many,
+            default=10,
+            objects=_ALL - 1,
+        ),
         *(
             Waiter(
                 name=f"`glob`, {objects:,} objects",
-                command=_watcher(interval, "--match=glob"),
+                command=_watcher(interval, "--match=glob", "--detection=poll"),
                 default=10,
                 interval=interval,
                 objects=objects,
@@ -95,6 +114,13 @@ def versions() -> str:
 
 def _watcher(interval: float, *options: str) -> Command:
     return lambda uri: [*Watcher.COMMAND, f"--poll-interval={interval:g}", *options, "--", uri]
+
+
+def _watcher_of_many(uri: str) -> Sequence[str]:
+    """Waits for ``uri`` and all objects that are under its prefix."""
+    folder = uri.rpartition("/")[0]
+    there = [f"{folder}/{name_of(number)}" for number in range(_ALL - 1)]
+    return [*Watcher.COMMAND, "--poll-interval=1", "--detection=poll", "--", *there, uri.replace("/*.", "/x.")]
 
 
 def _program(python: str, name: str, *args: str) -> Command:
