@@ -23,7 +23,8 @@ def sensor() -> str:
     rows = []
     for name, text in _documented(inspect.getdoc(WaitForObjectStoreFile) or ""):
         default = parameters[name].default
-        shown = "" if default is inspect.Parameter.empty else f"`{default!r}`"
+        named = default.__name__ if isinstance(default, type) else repr(default)
+        shown = "" if default is inspect.Parameter.empty else f"`{named}`"
         rows.append((f"`{name}`", text, shown))
     return _table(("argument", "meaning", "default"), rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor._inputs import FromInput
 
 METRICS_PORT = 9464
 """The port that Prometheus exporters of OpenTelemetry use."""
@@ -52,7 +53,7 @@ class ObjectStoreWait:
     absent: bool = False
     min_size: Size = 0
     stable_for: Duration = 0.0
-    newer_than: str | datetime | timedelta = ""
+    newer_than: str | datetime | timedelta | FromInput = ""
     etag: str = ""
     version_id: str = ""
     watcher_image: str | ImageSpec | None = None
@@ -68,15 +69,27 @@ class ObjectStoreWait:
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         self.spec(TaskMetadata())
 
-    def spec(self, metadata: TaskMetadata, path: str | Sequence[str] = _PLACEHOLDER) -> WatchSpec:
+    def spec(
+        self,
+        metadata: TaskMetadata,
+        path: str | Sequence[str] = _PLACEHOLDER,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> WatchSpec:
         """What the watcher is told, in a task with that metadata.
 
+        Args:
+            metadata: the task's.
+            path: what to wait for.
+            inputs: what the task was given; None: not yet known.
+
         Raises:
-            InvalidArgument: an option or the path cannot be right.
+            InvalidArgument: an option, the path or an input cannot be right.
         """
         limit = _metadata.sensor_timeout(self.timeout, metadata)
         told: dict[str, Any] = {option.name: getattr(self, option.name) for option in contract.options()}
         told["timeout"] = limit
+        if isinstance(self.newer_than, FromInput):
+            told["newer_than"] = "" if inputs is None else self.newer_than.text(inputs)
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
         return WatchSpec(uri=path if isinstance(path, str) else tuple(path), **told)

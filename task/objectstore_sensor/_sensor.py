@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from flytekit import ImageSpec, PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
-from flytekit.core.base_task import PythonTask, kwtypes
+from flytekit.core.base_task import PythonTask
 from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
@@ -20,9 +20,10 @@ from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
-from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor import _arguments, _metadata, _output
 from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
-from objectstore_sensor._wait import found_for, wait_for
+from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._wait import wait_for
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor.errors import InvalidArgument
 
@@ -36,6 +37,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
 
     Args:
         name: the task's name in Flyte, unique; by default the module and variable that it is assigned to.
+        output: what the task returns: ``str``, the path; ``FlyteFile``, which nobody downloads before it is opened; or
+            ``MatchedObject``, which says what was found, and reads just that.
         poll_interval: time between two looks; by default 10 s, or the timeout where that is shorter.
         timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
         metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
@@ -60,7 +63,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             long; an overwrite starts again.
         newer_than: an object last modified before does not count: a datetime, ISO 8601 text, or an age at the time of
             the request (a timedelta, or text such as ``1h``). Servers tell whole seconds; of an upload in parts, AWS
-            tells when it began.
+            tells when it began. Or ``FromInput("scheduled_at")``: the sensor's further input of that name, a datetime.
         etag: the ETag that the object must have.
         version_id: the version to wait for; by default the latest.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
@@ -79,12 +82,14 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
     Running it raises `DeadlineExceeded`, `StoreError`, `WatcherDied`, `MarkerError` or `InvalidArgument`.
     """
 
-    _VALUES: ClassVar = kwtypes(path=str)
+    _PATH: ClassVar = "path"
+    _IS_LIST: ClassVar = False
 
     def __init__(
         self,
         name: str | None = None,
         *,
+        output: type[Any] = str,
         poll_interval: Duration | None = None,
         timeout: Duration | None = None,
         metadata: TaskMetadata | None = None,
@@ -103,7 +108,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         absent: bool = False,
         min_size: Size = 0,
         stable_for: Duration = 0.0,
-        newer_than: str | datetime | timedelta = "",
+        newer_than: str | datetime | timedelta | FromInput = "",
         etag: str = "",
         version_id: str = "",
         watcher_image: str | ImageSpec | None = None,
@@ -116,6 +121,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _refuse_workflow_body()
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
+        _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
+        self._output = output
         self._given_name = name
         super().__init__(
             wait=ObjectStoreWait(
@@ -146,7 +153,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             ),
             name=name or type(self).__name__,
             task_config=None,
-            interface=Interface(inputs=self._VALUES, outputs=self._VALUES),
+            interface=self._interface(output, newer_than),
             metadata=_metadata.own_copy(metadata),
             pod_template=pod_template,
             **options,
@@ -166,12 +173,23 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         if require != "all":
             raise InvalidArgument("require", "is of several paths", cure="use WaitForObjectStoreFiles")
 
+    def _interface(self, output: type[Any], newer_than: object) -> Interface:
+        """What Flyte passes in and out."""
+        path = self._PATH
+        further = {newer_than.name: datetime} if isinstance(newer_than, FromInput) else {}
+        if path in further:
+            raise InvalidArgument("newer_than", f"the input {path!r} is the path", cure="use another name")
+        given, found = (list[str], list[output]) if self._IS_LIST else (str, output)  # type: ignore[valid-type]
+        return Interface(inputs={path: given, **further}, outputs={path: found})
+
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it; for a pattern, the first object that matches."""
         path: str = kwargs["path"]
-        spec = self._spec_for(path)
+        spec = self._spec_for(path, kwargs)
         ready = wait_for(spec)
-        return found_for(spec, ready)[0] if spec.match == "glob" else path
+        if spec.match == "manifest":
+            return _output.file(self._output, path)
+        return _output.values(self._output, spec, ready)[0]
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it.
@@ -202,15 +220,16 @@ class WaitForObjectStoreFiles(WaitForObjectStoreFile):
     that they stand for. Its arguments are those of `WaitForObjectStoreFile`.
     """
 
-    _VALUES: ClassVar = kwtypes(paths=list[str])
+    _PATH: ClassVar = "paths"
+    _IS_LIST: ClassVar = True
 
     def _check_number(self, require: str) -> None:
         """Any number is right."""
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``paths`` and return those that are there, or the objects that they stand for."""
-        spec = self._spec_for(kwargs["paths"])
-        return found_for(spec, wait_for(spec))
+        spec = self._spec_for(kwargs["paths"], kwargs)
+        return _output.values(self._output, spec, wait_for(spec))
 
 
 def _location(task: PythonTask) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flytekit import PodTemplate, TaskMetadata
@@ -49,8 +49,8 @@ class WatchedTask(PythonAutoContainerTask[Any]):
 
         return _pod.with_watcher(own, **self._wait.pod_options())
 
-    def _spec_for(self, path: str | Sequence[str]) -> WatchSpec:
-        return self._wait.spec(self.metadata, path)
+    def _spec_for(self, path: str | Sequence[str], inputs: Mapping[str, Any]) -> WatchSpec:
+        return self._wait.spec(self.metadata, path, inputs)
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it. The same each time: fast registration asks twice.

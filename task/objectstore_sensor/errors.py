@@ -13,12 +13,14 @@ from objectstore_watcher.errors import (
     TooManyObjects,
     WaitError,
     WatcherDied,
+    one_line,
 )
 
 __all__ = [
     "DeadlineExceeded",
     "InvalidArgument",
     "MarkerError",
+    "ObjectChanged",
     "StoreError",
     "TooManyObjects",
     "WaitError",
@@ -45,3 +47,13 @@ class _FlyteRecoverable(FlyteRecoverableException):
     """Flytekit's class, whose own text and code would hide ours, reduced to its meaning."""
 
     timestamp = None  # flytekit then takes the time at which it writes the error
+
+
+class ObjectChanged(OSError):
+    """The object is no longer the one that the sensor found."""
+
+    def __init__(self, uri: str, detail: str) -> None:
+        super().__init__(
+            f"{one_line(uri)}: {one_line(detail)}; switch on the bucket's versioning, which keeps what was found,"
+            " or have each object written once"
+        )

@@ -42,17 +42,27 @@ class Pod:
         sensor: the task; a variable of a module that can be imported.
         path: its input: a path, or a list of them.
         folder: for the marker directory and the logs.
+        further: its other inputs.
     """
 
-    def __init__(self, server: MinioServer, bucket: str, sensor: Any, path: Any, folder: Path) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        server: MinioServer,
+        bucket: str,
+        sensor: Any,  # noqa: ANN401
+        path: Any,  # noqa: ANN401
+        folder: Path,
+        **further: object,
+    ) -> None:
         self.path = path
         self.directory = folder / "markers"
         self.directory.mkdir(parents=True)
         self._server = server
         self._folder = folder
         self._execution = Execution(name=folder.name, bucket=bucket, platform_env=server.flyte_env())
-        (name,) = sensor.python_interface.inputs
-        flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path})
+        self._sensor = sensor
+        name, *_ = sensor.python_interface.inputs
+        flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path}, **further)
         spec = flyte_backend.pod(sensor, MAIN_IMAGE, self._execution)["spec"]
         (main_container,), (watcher_container,) = spec["containers"], spec["initContainers"]
         with ExitStack() as stack:
@@ -110,6 +120,10 @@ class Pod:
     def outputs(self) -> dict[str, Any] | None:
         """What outputs.pb holds; None where there is none."""
         return flyte_backend.outputs(self._server.client(), self._execution)
+
+    def values(self) -> dict[str, Any]:
+        """What outputs.pb holds, as the next task gets it."""
+        return flyte_backend.typed_outputs(self._server.client(), self._execution, self._sensor)
 
     def error(self) -> Any:  # noqa: ANN401  # a protobuf message
         """What error.pb holds; None where there is none."""
