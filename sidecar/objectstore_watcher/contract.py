@@ -30,6 +30,7 @@ from objectstore_watcher import markers
 from objectstore_watcher import uri as paths
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
+from objectstore_watcher.pairs import Pairs, pairs
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.sizes import in_bytes
 
@@ -139,6 +140,9 @@ class WatchSpec:
             before does not count; empty: none does not.
         etag: the ETag that the object must have; empty: any.
         version_id: the version that is waited for; empty: the latest.
+        sha256: the checksum of its content that the object must have been stored with, in hexadecimal; empty: any.
+        user_metadata: names and values of ``x-amz-meta-*`` that the object must have, the names in lower case.
+        tags: names and values of the tags that the object must have.
     """
 
     uri: str | tuple[str, ...]
@@ -194,6 +198,13 @@ class WatchSpec:
     )
     etag: str = field(default="", metadata={"help": "the ETag that the object must have"})
     version_id: str = field(default="", metadata={"help": "the version to wait for (default: the latest)"})
+    sha256: str = field(
+        default="", metadata={"help": "the SHA-256 that the object must have been stored with: hexadecimal or base64"}
+    )
+    user_metadata: Pairs = field(
+        default=(), metadata={"help": "x-amz-meta-NAME that the object must have: NAME=VALUE; may be repeated"}
+    )
+    tags: Pairs = field(default=(), metadata={"help": "tag that the object must have: NAME=VALUE; may be repeated"})
 
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
@@ -214,6 +225,9 @@ class WatchSpec:
         for name in ("etag", "version_id"):
             if getattr(self, name):
                 self._check_identity(name, locations)
+        for name in ("sha256", "user_metadata", "tags"):
+            if getattr(self, name):
+                self._check_detail(name, locations)
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -259,6 +273,14 @@ class WatchSpec:
         if len(locations) > 1 or (name == "version_id" and self.match != "exact"):
             raise InvalidArgument(title(name), "is of one object, and the path stands for several", cure="leave it out")
 
+    def _check_detail(self, name: str, locations: Sequence[paths.Location]) -> None:
+        if not all(isinstance(location, paths.ObjectLocation) for location in locations):
+            raise InvalidArgument(title(name), "is of objects in S3, and the path is elsewhere", cure="leave it out")
+        if self.absent:
+            raise InvalidArgument(title("absent"), f"cannot be had with {name}", cure="leave one of them out")
+        if name == "sha256" and (len(locations) > 1 or self.match != "exact"):
+            raise InvalidArgument(title(name), "is of one object, and the path stands for several", cure="leave it out")
+
     def _normalize(self) -> None:
         """Bring what may be written in several ways into the one that travels."""
 
@@ -274,11 +296,14 @@ class WatchSpec:
         put("expected_count", count(self.expected_count, title("expected_count"), least=0))
         put("absent", truth(self.absent, title("absent")))
         put("newer_than", _moment_text(self.newer_than))
+        put("sha256", digest(self.sha256, title("sha256")))
+        for name in ("user_metadata", "tags"):
+            put(name, pairs(name, title(name), getattr(self, name)))
 
     def to_args(self) -> list[str]:
         """The command line that asks for this, defaults left out; the command line reads it back to an equal spec."""
         told = [(f.name, getattr(self, f.name)) for f in options() if getattr(self, f.name) != f.default]
-        args = [flag(name) if value is True else f"{flag(name)}={_text(value)}" for name, value in told]
+        args = [arg for name, value in told for arg in _args(flag(name), value)]
         return [*args, "--", *([self.uri] if isinstance(self.uri, str) else self.uri)]
 
     @classmethod
@@ -406,6 +431,37 @@ def _moment_text(value: object) -> object:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():f}s"
     return value
+
+
+def digest(value: object, name: str) -> object:
+    """A SHA-256 in lower-case hexadecimal, from that or from base64; what is no text, as it is.
+
+    Raises:
+        InvalidArgument: it is a text, and no SHA-256.
+    """
+    if not isinstance(value, str) or not value:
+        return value
+    from base64 import b64decode  # late: few ask for it
+
+    try:
+        data = bytes.fromhex(value) if len(value) == _HEX_DIGITS else b64decode(value, validate=True)
+    except ValueError:
+        data = b""
+    if len(data) * 2 != _HEX_DIGITS:
+        raise InvalidArgument(name, f"{value[:100]!r} is no SHA-256", cure="give 64 hexadecimal digits, or base64")
+    return data.hex()
+
+
+_HEX_DIGITS = 64
+
+
+def _args(name: str, value: float | str | Pairs) -> Iterator[str]:
+    if value is True:
+        yield name
+    elif isinstance(value, tuple):
+        yield from (f"{name}={each}={text}" for each, text in value)
+    else:
+        yield f"{name}={_text(value)}"
 
 
 def _text(value: float | str) -> str:

@@ -45,7 +45,7 @@ class Requested:
     """The store answered a request, or did not.
 
     Attributes:
-        operation: ``head``, ``get`` or ``stat``.
+        operation: ``head``, ``list``, ``get``, ``tags`` or ``stat``.
         outcome: ``found``, ``absent``, ``other_region`` or ``error``.
     """
 

@@ -56,6 +56,9 @@ class ObjectStoreWait:
     newer_than: str | datetime | timedelta | FromInput = ""
     etag: str = ""
     version_id: str = ""
+    sha256: str = ""
+    user_metadata: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = None
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     run_as_user: int | None = None

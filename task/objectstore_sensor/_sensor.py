@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -66,6 +67,12 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             tells when it began. Or ``FromInput("scheduled_at")``: the sensor's further input of that name, a datetime.
         etag: the ETag that the object must have.
         version_id: the version to wait for; by default the latest.
+        sha256: the SHA-256 of its content (hexadecimal or base64) that the object must have been stored with; the
+            server checked it at the upload. What was stored without one, or in parts, does not count.
+        user_metadata: what the object's ``x-amz-meta-*`` must have, such as ``{"owner": "etl"}``. The HEAD tells it; of
+            what a listing found, each object that passes everything else is asked for once.
+        tags: tags that the object must have, such as ``{"quality": "passed"}``: one more request at each look, for what
+            passes everything else; needs s3:GetObjectTagging.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -111,6 +118,9 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         newer_than: str | datetime | timedelta | FromInput = "",
         etag: str = "",
         version_id: str = "",
+        sha256: str = "",
+        user_metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
@@ -146,6 +156,9 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 newer_than=newer_than,
                 etag=etag,
                 version_id=version_id,
+                sha256=sha256,
+                user_metadata=user_metadata,
+                tags=tags,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
                 run_as_user=run_as_user,

@@ -42,6 +42,9 @@ as_object = WaitForObjectStoreFile(output=MatchedObject, poll_interval=0.2, time
 as_objects = WaitForObjectStoreFiles(
     output=MatchedObject, match="glob", min_count=2, poll_interval=0.2, timeout="1h", metrics_port=None
 )
+released = WaitForObjectStoreFile(
+    user_metadata={"Owner": "etl"}, tags={"quality": "passed"}, poll_interval=0.2, timeout="1h", metrics_port=None
+)
 scheduled = WaitForObjectStoreFile(
     newer_than=FromInput("scheduled_at", minus="1h"), poll_interval=0.2, timeout=3, metrics_port=None
 )
