@@ -53,7 +53,7 @@ def exits() -> str:
 
 def files() -> str:
     """The files of the contract, from its docstring."""
-    rows = re.findall(r"^``(\w+)``\s+(main|watcher)\s+(.+)$", contract.__doc__ or "", re.MULTILINE)
+    rows = re.findall(r"^``([\w-]+)``\s+(main|watcher)\s+(.+)$", contract.__doc__ or "", re.MULTILINE)
     return _table(
         ("file", "writer", "meaning"), [(f"`{name}`", who, text.replace("`", "")) for name, who, text in rows]
     )

@@ -4,17 +4,23 @@ This module is the only place that knows file names, flag names and payloads. It
 
 One directory on a volume that both containers mount holds:
 
-============= ========= =================================================================================
-file          writer    meaning
-============= ========= =================================================================================
-``request``   main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
-``heartbeat`` watcher   its modification time changes while the watcher lives
-``ready``     watcher   JSON: the objects that were found, and how
-``failed``    watcher   JSON: why the wait ended without it, and whether a new attempt can help
-============= ========= =================================================================================
+=============== ========= ===============================================================================
+file            writer    meaning
+=============== ========= ===============================================================================
+``request``     main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
+``heartbeat``   watcher   its modification time changes while the watcher lives
+``candidate-N`` watcher   JSON, as ``ready``: what main's own condition is to judge; only where main asks for it
+``verdict-N``   main      JSON: whether ``candidate-N`` is what is waited for
+``ready``       watcher   JSON: the objects that were found, and how
+``failed``      watcher   JSON: why the wait ended without it, and whether a new attempt can help
+=============== ========= ===============================================================================
 
 Existence is the state: ``until [ -e ready ]; do [ ! -e failed ] || exit 1; sleep 1; done`` is a correct reader. Each
 file appears whole or not at all, once, and ``ready`` and ``failed`` exclude each other.
+
+Candidates are numbered from 1. The last one that has no verdict is main's to judge, by whichever main is there; the
+watcher offers no other before. It removes older ones when it offers a new one; the last pair stays. So either side may
+be killed and restarted at any point: main judges again what has no verdict, the watcher takes up what has one.
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 
@@ -97,6 +104,8 @@ VERSION = 1
 """Of the files; a reader refuses another."""
 
 HEARTBEAT = "heartbeat"
+
+CANDIDATE = "candidate"
 
 
 def now_iso() -> str:
@@ -481,11 +490,13 @@ class Request:
         requested_at: when it was asked, ISO 8601 in UTC: for people.
         requested_monotonic: the same on the kernel's monotonic clock, in seconds, which all containers of a pod
             share: the deadline counts from here, so neither a restart nor a step of the wall clock moves it.
+        candidates: main judges what is found before it counts.
     """
 
     NAME = "request"
 
     spec: WatchSpec
+    candidates: bool = False
     requested_at: str = field(default_factory=now_iso)
     requested_monotonic: float = field(default_factory=time.monotonic)
 
@@ -623,9 +634,27 @@ class Failed:
         return cls(**_known(cls, values))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A file ``verdict-N``: main's answer to ``candidate-N``.
+
+    Attributes:
+        accepted: whether it is what is waited for.
+    """
+
+    NAME = "verdict"
+
+    accepted: bool
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Verdict:
+        """The verdict of a JSON object."""
+        return cls(**_known(cls, values))
+
+
 if TYPE_CHECKING:
-    File = Request | Ready | Failed
-    F = TypeVar("F", Request, Ready, Failed)
+    File = Request | Ready | Failed | Verdict
+    F = TypeVar("F", Request, Ready, Failed, Verdict)
 
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
 
@@ -649,8 +678,8 @@ def encoded(content: File) -> bytes:
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
     if len(data) > MAX_FILE_BYTES:
-        subject = content.spec.name if isinstance(content, Request) else content.uri
-        raise TooManyObjects(subject, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
+        name = content.spec.name if isinstance(content, Request) else getattr(content, "uri", "")
+        raise TooManyObjects(name, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
     return data
 
 
@@ -666,14 +695,20 @@ def write(directory: Path, content: File) -> None:
     markers.publish(directory, content.NAME, data, () if isinstance(content, Request) else (Ready.NAME, Failed.NAME))
 
 
-def read(directory: Path, kind: type[F]) -> F | None:
+def read(directory: Path, kind: type[F], name: str = "") -> F | None:
     """The file of that kind, or None where it is not there.
+
+    Args:
+        directory: where.
+        kind: what it holds.
+        name: the file's, where that is not the kind's.
 
     Raises:
         MarkerError: it cannot be read, is too long, or is not what this contract writes.
         InvalidArgument: a request asks for something that cannot be right.
     """
-    data = markers.load(directory, kind.NAME, MAX_FILE_BYTES)
+    name = name or kind.NAME
+    data = markers.load(directory, name, MAX_FILE_BYTES)
     if data is None:
         return None
     try:
@@ -685,7 +720,7 @@ def read(directory: Path, kind: type[F]) -> F | None:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise MarkerError(
-            str(directory / kind.NAME),
+            str(directory / name),
             f"is not what this version writes ({error!r})",
             cure="use the same version of the watcher image and of the sensor package",
         ) from error
@@ -703,6 +738,75 @@ def answered(directory: Path) -> bool:
 def terminal(directory: Path) -> Ready | Failed | None:
     """The marker that ended the wait, or None while it goes on; raises as `read` does."""
     return read(directory, Ready) or read(directory, Failed)
+
+
+def offer(directory: Path, candidate: Ready, number: int) -> None:
+    """Publish ``candidate`` for main to judge, and remove those before it.
+
+    Args:
+        directory: where.
+        candidate: what was found.
+        number: one more than the last, which has a verdict. Where another watcher has taken it, that one counts.
+
+    Raises:
+        MarkerError: the directory is missing, read-only or full.
+        TooManyObjects: as `encoded`.
+    """
+    with suppress(FileExistsError):
+        markers.publish(directory, f"{CANDIDATE}-{number}", encoded(candidate))
+    for before in _numbered(directory):  # only now: whoever is killed here must still find the highest number
+        if before < number:
+            markers.remove(directory, f"{CANDIDATE}-{before}", f"{Verdict.NAME}-{before}")
+
+
+def offered(directory: Path) -> tuple[int, Ready] | None:
+    """The last candidate and its number, whether it has a verdict or not; None where there is none.
+
+    Raises:
+        MarkerError: it cannot be read.
+    """
+    for number in sorted(_numbered(directory), reverse=True):
+        if candidate := read(directory, Ready, f"{CANDIDATE}-{number}"):
+            return number, candidate
+    return None
+
+
+def undecided(directory: Path) -> int:
+    """The number of the last candidate, if it waits for a verdict; else 0. Opens no file."""
+    last = last_number(directory)
+    names = markers.names(directory)
+    return last if f"{CANDIDATE}-{last}" in names and f"{Verdict.NAME}-{last}" not in names else 0
+
+
+def decide(directory: Path, number: int, verdict: Verdict) -> None:
+    """Publish the verdict on the candidate of that number, unless there is one already.
+
+    Raises:
+        MarkerError: the directory is missing, read-only or full.
+    """
+    with suppress(FileExistsError):
+        markers.publish(directory, f"{Verdict.NAME}-{number}", encoded(verdict))
+
+
+def decided(directory: Path, number: int) -> Verdict | None:
+    """The verdict on the candidate of that number, or None where there is none.
+
+    Raises:
+        MarkerError: it cannot be read.
+    """
+    return read(directory, Verdict, f"{Verdict.NAME}-{number}")
+
+
+def last_number(directory: Path) -> int:
+    """The number of the last candidate, 0 where there was none."""
+    return max(_numbered(directory), default=0)
+
+
+def _numbered(directory: Path) -> set[int]:
+    """The numbers that candidates and verdicts have."""
+    parts = (name.partition("-") for name in markers.names(directory))
+    kinds = {CANDIDATE, Verdict.NAME}
+    return {int(number) for kind, _, number in parts if kind in kinds and number.isascii() and number.isdecimal()}
 
 
 def beat(directory: Path) -> None:

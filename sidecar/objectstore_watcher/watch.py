@@ -99,6 +99,11 @@ Event = Started | Requested | Polled | Pausing | Succeeded | GaveUp
 Observer = Callable[[Event], None]
 Open = Callable[[WatchSpec, OnRequest], Store]
 
+Judge = Callable[[Ready], bool]
+"""The waiting task's own condition: whether what was found is what is waited for."""
+
+REFUSED = "the task's own condition (when=) refuses it"
+
 
 def watch(
     request: Request,
@@ -106,6 +111,7 @@ def watch(
     stop: Stop,
     observe: Observer,
     opened_by: Open = open_store,
+    judge: Judge | None = None,
     clock: Callable[[], float] = time.monotonic,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Ready:
@@ -116,6 +122,7 @@ def watch(
         stop: ends the wait early.
         observe: is told each `Event`.
         opened_by: makes the store.
+        judge: the task's own condition, asked at each look that finds all else right; what it raises ends the wait.
         clock: seconds, on the clock of ``request.requested_monotonic``.
         uniform: a random number between two others.
 
@@ -129,9 +136,7 @@ def watch(
     observe(Started(request))
     try:
         wait = _Wait(request, stop, observe, clock, uniform)
-        wait.until_found(opened_by(request.spec, wait.requested))
-        event = wait.success()
-        encoded(event.ready)  # what cannot be told has not been found
+        event = wait.until_found(opened_by(request.spec, wait.requested), judge)
     except WaitError as error:
         observe(GaveUp(error))
         raise
@@ -163,8 +168,8 @@ class _Wait:
         self._requests += 1
         self._observe(Requested(operation, outcome))
 
-    def until_found(self, store: Store) -> None:
-        """Return once the objects are there, or gone where their absence counts."""
+    def until_found(self, store: Store, judge: Judge | None) -> Succeeded:
+        """Return once the objects are there, or gone where their absence counts, and ``judge`` accepts them."""
         while True:
             started, error = self._clock(), None
             try:
@@ -174,8 +179,13 @@ class _Wait:
                     raise
                 error = failure
             else:
-                if verdict.counts:
-                    return
+                event = self._success() if verdict.counts else None
+                if event and judge and not judge(event.ready):
+                    event, verdict = None, Verdict(counts=False, unmet=REFUSED)
+                self._unmet = verdict.unmet
+                self._observe(Polled(unmet=verdict.unmet))
+                if event:
+                    return event
             self._pause(started, error)
 
     def _action(self, error: WaitError) -> Action:
@@ -185,13 +195,10 @@ class _Wait:
     def _look(self, store: Store) -> Verdict:
         self._polls += 1
         try:
-            verdict = self._wanted.look(store, lambda: self._request.deadline - self._clock())
+            return self._wanted.look(store, lambda: self._request.deadline - self._clock())
         except StoreError as error:
             self._observe(Polled(error))
             raise
-        self._unmet = verdict.unmet
-        self._observe(Polled(unmet=verdict.unmet))
-        return verdict
 
     def _pause(self, started: float, error: StoreError | None) -> None:
         # A look that began before the deadline can miss what came while it was under way.
@@ -229,7 +236,7 @@ class _Wait:
             cure="check its producer and the conditions of the wait, or raise the timeout",
         )
 
-    def success(self) -> Succeeded:
+    def _success(self) -> Succeeded:
         objects = self._wanted.objects
         ready = Ready(
             uri=self._request.spec.name,
@@ -239,6 +246,7 @@ class _Wait:
             requests=self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),
         )
+        encoded(ready)  # what cannot be told has not been found
         written = max((found.last_modified for _, found in objects), default=0.0)  # the last to come ended the wait
         return Succeeded(ready, time.time() - written if written else None)
 

@@ -13,8 +13,9 @@ from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
-from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor import _arguments, _metadata, _when
 from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._when import When
 
 METRICS_PORT = 9464
 """The port that Prometheus exporters of OpenTelemetry use."""
@@ -59,6 +60,7 @@ class ObjectStoreWait:
     sha256: str = ""
     user_metadata: Mapping[str, str] | None = None
     tags: Mapping[str, str] | None = None
+    when: When | None = None
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     run_as_user: int | None = None
@@ -70,6 +72,7 @@ class ObjectStoreWait:
         _arguments.check_user(self.run_as_user)
         _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
+        _when.check(self.when, absent=self.absent)
         self.spec(TaskMetadata())
 
     def spec(

@@ -14,7 +14,6 @@ from flytekit.extend import TaskPlugins
 from objectstore_sensor import _metadata
 from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
-from objectstore_sensor._wait import wait_for
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor.errors import InvalidArgument
 
@@ -86,7 +85,7 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
         """Wait for the object, then run the function."""
         given = kwargs[self._wait.input]
         path = [_path(each) for each in given] if isinstance(given, list) else _path(given)
-        wait_for(self._spec_for(path, kwargs))
+        self._wait_for(path, kwargs)
         kind = AsyncPythonFunctionTask if self._is_async else PythonFunctionTask
         return kind.execute(self, **kwargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flytekit import FlyteFile
@@ -43,10 +44,9 @@ def values(output: type[Any], spec: WatchSpec, ready: Ready) -> list[Any]:
     Raises:
         MarkerError: the marker tells of something that was not asked for, or not of something that was.
     """
-    found = found_for(spec, ready)
     if output is MatchedObject:
-        return _matched(found, spec, ready)
-    return [file(output, path) for path in found]
+        return list(matched(spec, ready))
+    return [file(output, path) for path in found_for(spec, ready)]
 
 
 def file(output: type[Any], path: str) -> Any:  # noqa: ANN401  # a str or a FlyteFile
@@ -58,10 +58,11 @@ def file(output: type[Any], path: str) -> Any:  # noqa: ANN401  # a str or a Fly
     return output(location.path if isinstance(location, paths.FileLocation) else path, remote_path=False)
 
 
-def _matched(found: list[str], spec: WatchSpec, ready: Ready) -> list[MatchedObject]:
+def matched(spec: WatchSpec, ready: Ready) -> Sequence[MatchedObject]:
+    """The objects that were found, path by path; raises as `values` does."""
     told = {each.uri: each for each in ready.objects}
     try:
-        return [MatchedObject.of(told[path], ready.detected_at) for path in found]
+        return [MatchedObject.of(told[path], ready.detected_at) for path in found_for(spec, ready)]
     except (KeyError, ValueError) as error:
         raise as_flyte(
             MarkerError(

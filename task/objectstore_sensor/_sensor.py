@@ -24,8 +24,8 @@ from objectstore_watcher.sizes import Size
 from objectstore_sensor import _arguments, _metadata, _output
 from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
-from objectstore_sensor._wait import wait_for
 from objectstore_sensor._watched import WatchedTask
+from objectstore_sensor._when import When
 from objectstore_sensor.errors import InvalidArgument
 
 _AT_MODULE_LEVEL = "assign it to a variable of its own at module level: sensor = WaitForObjectStoreFile(...)"
@@ -73,6 +73,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             what a listing found, each object that passes everything else is asked for once.
         tags: tags that the object must have, such as ``{"quality": "passed"}``: one more request at each look, for what
             passes everything else; needs s3:GetObjectTagging.
+        when: a condition of your own, a function at module level: it gets the ``MatchedObject`` that passes everything
+            else, or of a pattern, a manifest or several paths the list of them, and returns True, or False to wait on.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -121,6 +123,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         sha256: str = "",
         user_metadata: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        when: When | None = None,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
@@ -159,6 +162,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 sha256=sha256,
                 user_metadata=user_metadata,
                 tags=tags,
+                when=when,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
                 run_as_user=run_as_user,
@@ -198,8 +202,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it; for a pattern, the first object that matches."""
         path: str = kwargs["path"]
-        spec = self._spec_for(path, kwargs)
-        ready = wait_for(spec)
+        spec, ready = self._wait_for(path, kwargs)
         if spec.match == "manifest":
             return _output.file(self._output, path)
         return _output.values(self._output, spec, ready)[0]
@@ -241,8 +244,7 @@ class WaitForObjectStoreFiles(WaitForObjectStoreFile):
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``paths`` and return those that are there, or the objects that they stand for."""
-        spec = self._spec_for(kwargs["paths"], kwargs)
-        return _output.values(self._output, spec, wait_for(spec))
+        return _output.values(self._output, *self._wait_for(kwargs["paths"], kwargs))
 
 
 def _location(task: PythonTask) -> str | None:

@@ -50,6 +50,18 @@ scheduled = WaitForObjectStoreFile(
 )
 
 
+def ends_with_a_line(found: MatchedObject) -> bool:
+    return found.read().endswith(b"\n")
+
+
+def is_broken(found: MatchedObject) -> bool:
+    raise KeyError(found.key)
+
+
+judged = WaitForObjectStoreFile(when=ends_with_a_line, poll_interval=0.2, timeout="1h", metrics_port=None)
+broken = WaitForObjectStoreFile(when=is_broken, poll_interval=0.2, timeout="1h", metrics_port=None)
+
+
 @task
 def do_next(path: str) -> int:
     return len(path)
