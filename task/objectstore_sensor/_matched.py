@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -73,9 +74,19 @@ class MatchedObject:
             raise ObjectChanged(self.uri, "is gone") from error
 
     def read(self) -> bytes:
-        """Its whole content; raises as `open` does."""
+        """Its whole content.
+
+        Raises:
+            ObjectChanged: it has been overwritten or is gone, be it while it is read.
+            OSError: the store cannot be reached, or refuses access.
+        """
         with self.open() as file:
-            return file.read()
+            try:
+                return file.read()
+            except OSError as error:
+                if error.errno == errno.EBUSY:  # how s3fs says that the ETag is another by now
+                    raise ObjectChanged(self.uri, "has been overwritten while it was read") from error
+                raise
 
     def _checked_file(self, path: Path) -> IO[bytes]:
         file = path.open("rb")

@@ -11,6 +11,7 @@ from objectstore_watcher.errors import InvalidArgument
 from objectstore_watcher.waiting import Judge
 
 from objectstore_sensor import _output
+from objectstore_sensor.errors import ObjectChanged
 
 When = Callable[..., bool]
 """Takes a `MatchedObject`, or a list of them."""
@@ -50,7 +51,7 @@ def judge(when: When, spec: WatchSpec, *, is_list: bool) -> Judge:
     """``when`` as the wait asks it.
 
     Args:
-        when: the user's function; what it raises is the task's error.
+        when: the user's function; what it raises is the task's error, but for `ObjectChanged`: it was too late.
         spec: what is waited for.
         is_list: the task waits for a list of paths.
     """
@@ -58,7 +59,10 @@ def judge(when: When, spec: WatchSpec, *, is_list: bool) -> Judge:
 
     def ask(ready: Ready) -> bool:
         found = _output.matched(spec, ready)
-        answer = when(found if takes_list else found[0])
+        try:
+            answer = when(found if takes_list else found[0])
+        except ObjectChanged:  # what is there now is another candidate, which the next look finds
+            return False
         if not isinstance(answer, bool):
             raise InvalidArgument(
                 "when", f"{when.__name__!r} returned a {type(answer).__name__}", cure="return True or False"

@@ -63,7 +63,7 @@ def test_main_makes_no_object_of_a_marker_that_does_not_tell_of_its_path(
     marker_directory: Path, objects: list[dict[str, str]]
 ) -> None:
     (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": PATH, "objects": objects}))
-    with pytest.raises(MarkerError, match="the marker does not tell of it: .*; find out who else writes there"):
+    with pytest.raises(MarkerError, match=r"the marker does not tell of it: .*; find out who else writes there"):
         sensors.as_object.execute(path=PATH)
 
 

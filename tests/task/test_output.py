@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from flytekit import FlyteContextManager, FlyteFile
@@ -138,6 +138,19 @@ class TestLocally:
             self.minio.put(self.bucket, "day/a.csv", b"b")
             with pytest.raises(OSError, match="no longer exists"):
                 file.read()
+
+    def test_read_says_so_in_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        opened = MatchedObject.open
+
+        def open_and_overwrite(found: MatchedObject) -> IO[bytes]:
+            file = opened(found)
+            self.minio.put(self.bucket, "day/a.csv", b"b")
+            return file
+
+        found = sensors.as_object(path=self.uri)
+        monkeypatch.setattr(MatchedObject, "open", open_and_overwrite)
+        with pytest.raises(ObjectChanged, match=f"{self.uri}: has been overwritten while it was read; switch on"):
+            found.read()
 
     @pytest.mark.parametrize("with_versions", [False, True])
     def test_an_object_that_is_gone_is_an_error(self, with_versions: bool) -> None:

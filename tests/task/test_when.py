@@ -78,6 +78,23 @@ class TestLocally:
         with pytest.raises(KeyError):
             user.sensor(path=str(tmp_path / "file"))
 
+    def test_an_object_that_is_written_again_before_it_is_read_is_looked_at_again(
+        self, module: Module, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "file"
+        file.write_bytes(b"1")
+        user = module(
+            "from pathlib import Path\n"
+            "sizes = []\n"
+            "def look(found: MatchedObject) -> bool:\n"
+            "    sizes.append(found.size)\n"
+            "    if len(sizes) == 1: Path(found.key).write_bytes(b'12345')\n"
+            "    return found.read() == b'12345'\n"
+            "sensor = WaitForObjectStoreFile(when=look, poll_interval=0.05, timeout='1m')\n"
+        )
+        user.sensor(path=str(file))
+        assert user.sizes == [1, 5]
+
     def test_what_is_neither_true_nor_false_is_an_error(self, module: Module, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         user = module(
