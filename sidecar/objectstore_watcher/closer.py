@@ -17,7 +17,7 @@ from objectstore_watcher.stores import Found, Store
 from objectstore_watcher.targets import Target, exact
 
 MOST_ASKED = 1000
-"""Objects of one look that are asked for one by one: S3 takes a cent for 25 such looks."""
+"""Objects of one pattern that a look asks for one by one: S3 takes a cent for 25 such looks."""
 
 SURE_AFTER = 2.0
 """Seconds after an object was first seen as it is, from which on what is learned of it holds until it is written again:

@@ -21,6 +21,7 @@ from objectstore_sensor import InvalidArgument, MatchedObject, ObjectChanged, Wa
 from objectstore_watcher.contract import Matched
 
 from tests.servers import MinioServer
+from tests.sidecar import hostile
 from tests.task import sensors
 from tests.task.conftest import Module
 from tests.task.pods import SLOW, Pod
@@ -138,6 +139,15 @@ class TestLocally:
             self.minio.put(self.bucket, "day/a.csv", b"b")
             with pytest.raises(OSError, match="no longer exists"):
                 file.read()
+
+    def test_keys_that_break_careless_code_are_read_byte_for_byte(self) -> None:
+        versioned(self.minio, self.bucket)
+        for key in hostile.KEYS:
+            self.minio.put(self.bucket, key, key.encode())
+        found = {key: sensors.as_object(path=f"s3://{self.bucket}/{key}") for key in hostile.KEYS}
+        for key in hostile.KEYS:
+            self.minio.put(self.bucket, key, b"overwritten")
+        assert {key: each.read() for key, each in found.items()} == {key: key.encode() for key in hostile.KEYS}
 
     def test_read_says_so_in_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = MatchedObject.open
