@@ -49,11 +49,21 @@ class _FlyteRecoverable(FlyteRecoverableException):
     timestamp = None  # flytekit then takes the time at which it writes the error
 
 
-class ObjectChanged(OSError):
-    """The object is no longer the one that the sensor found."""
+class ObjectChanged(Exception):
+    """The object is no longer the one that the sensor found.
+
+    Args:
+        uri: the object.
+        detail: what happened to it.
+    """
 
     def __init__(self, uri: str, detail: str) -> None:
-        super().__init__(
-            f"{one_line(uri)}: {one_line(detail)}; switch on the bucket's versioning, which keeps what was found,"
-            " or have each object written once"
+        self.uri = uri
+        self.detail = detail
+        super().__init__(uri, detail)
+
+    def __str__(self) -> str:
+        return (
+            f"{one_line(self.uri)}: {one_line(self.detail)}; have each object written once, or wait for its exact path"
+            " in a bucket with versioning, which keeps what was found"
         )

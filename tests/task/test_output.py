@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
@@ -123,6 +124,29 @@ class TestLocally:
         user.then[0] = lambda: self.minio.client().remove_object(self.bucket, "day/a.csv")
         assert user.wait_and_read(path=self.uri) == "second, longer"
 
+    def test_what_a_pattern_found_has_no_version_so_an_overwrite_is_an_error(self) -> None:
+        versioned(self.minio, self.bucket)
+        self.minio.put(self.bucket, "day/b.csv", b"bb")
+        found = sensors.as_objects(paths=[f"s3://{self.bucket}/day/*.csv"])
+        self.minio.put(self.bucket, "day/b.csv", b"overwritten")
+        assert [each.version_id for each in found] == ["", ""]
+        assert found[0].read() == b"a"
+        with pytest.raises(ObjectChanged, match="has been overwritten"):
+            found[1].read()
+
+    def test_a_workflow_can_pass_on_one_of_its_values(self, module: Module) -> None:
+        user = module(
+            f"sensor = {SENSOR}"
+            "@task\n"
+            "def tell(path: str, size: int) -> str: return f'{path} {size}'\n"
+            "@workflow\n"
+            "def wait_and_tell(path: str) -> str:\n"
+            "    found = sensor(path=path)\n"
+            "    return tell(path=found.uri, size=found.size)\n"
+        )
+        assert user.wait_and_tell(path=self.uri) == f"{self.uri} 1"
+        assert registered(user.wait_and_tell)
+
     def test_without_versions_an_overwrite_is_an_error(self) -> None:
         found = sensors.as_object(path=self.uri)
         self.minio.put(self.bucket, "day/a.csv", b"b")
@@ -130,8 +154,10 @@ class TestLocally:
             found.read()
         assert str(changed.value) == (
             f"{self.uri}: has been overwritten: it has the ETag 92eb5ffee6ae2fec3ad71c777531578f, not {ETAG_OF_A};"
-            " switch on the bucket's versioning, which keeps what was found, or have each object written once"
+            " have each object written once, or wait for its exact path in a bucket with versioning, which keeps what"
+            " was found"
         )
+        assert str(pickle.loads(pickle.dumps(changed.value))) == str(changed.value)  # noqa: S301  # our own
 
     def test_without_versions_an_overwrite_while_it_is_read_is_an_error_too(self) -> None:
         found = sensors.as_object(path=self.uri)
@@ -159,7 +185,7 @@ class TestLocally:
 
         found = sensors.as_object(path=self.uri)
         monkeypatch.setattr(MatchedObject, "open", open_and_overwrite)
-        with pytest.raises(ObjectChanged, match=f"{self.uri}: has been overwritten while it was read; switch on"):
+        with pytest.raises(ObjectChanged, match=f"{self.uri}: has been overwritten while it was read; have each"):
             found.read()
 
     @pytest.mark.parametrize("with_versions", [False, True])
@@ -171,7 +197,7 @@ class TestLocally:
         version = found.version_id or None
         assert bool(version) is with_versions
         self.minio.client().remove_object(self.bucket, "day/a.csv", version_id=version)
-        with pytest.raises(ObjectChanged, match=f"{self.uri}: is gone; switch on the bucket's versioning"):
+        with pytest.raises(ObjectChanged, match=f"{self.uri}: is gone; have each object written once"):
             found.read()
 
     def test_a_file_reads_the_latest_version_of_its_path_whatever_was_found(self) -> None:
