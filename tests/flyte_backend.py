@@ -219,6 +219,15 @@ def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:
     return None if data is None else values(data)
 
 
+def typed_outputs(client: Minio, execution: Execution, task: PythonTask) -> dict[str, Any]:
+    """The values of outputs.pb as Python's, by the task's interface: what the next task is called with."""
+    data = written(client, execution, "outputs.pb")
+    assert data is not None, "outputs.pb is missing"
+    literals = LiteralMap.from_flyte_idl(literals_pb2.LiteralMap.FromString(data))
+    context = FlyteContextManager.current_context()
+    return TypeEngine.literal_map_to_kwargs(context, literals, task.python_interface.outputs)
+
+
 def values(data: bytes) -> dict[str, Any]:
     """The values in the bytes of an outputs.pb."""
     literals = LiteralMap.from_flyte_idl(literals_pb2.LiteralMap.FromString(data)).literals

@@ -82,6 +82,44 @@ def test_the_list_is_waited_for_as_the_readme_says(minio: MinioServer, bucket: s
     assert done.stdout.splitlines()[-1] == "2"
 
 
+def test_what_a_sensor_returns_is_read_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
+    minio.put(bucket, "key", b"12345")
+    script = tmp_path / "readme_output.py"
+    script.write_text(example("output") + f"\nprint(wait_and_count(path='s3://{bucket}/key'))\n")
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "5"
+
+
+def test_a_scheduled_run_takes_an_object_of_its_day_as_the_readme_says(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.touch()
+    os.utime(file, (1780311600, 1780311600))  # eleven o'clock in UTC on the day of the run below
+    script = tmp_path / "readme_schedule.py"
+    script.write_text(
+        example("schedule") + f"\nprint(daily(scheduled_at=datetime(2026, 6, 1, 12), path={str(file)!r}))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(file)
+
+
+def test_a_condition_of_ones_own_is_asked_as_the_readme_says(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"line")
+    script = tmp_path / "readme_when.py"
+    script.write_text(
+        example("when").replace('timeout="1h"', 'poll_interval=0.1, timeout="1h"')
+        + f"\nimport threading\nthreading.Timer(1, lambda: open({str(file)!r}, 'ab').write(b'\\n')).start()"
+        + f"\nprint(sensor(path={str(file)!r}), len(open({str(file)!r}).read()))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{file} 5"
+
+
 def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:
     program, path, *flags = shlex.split(example("command").removeprefix("$ "))
     assert (program, path) == ("objectstore-watcher", "s3://bucket/key")

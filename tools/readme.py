@@ -24,7 +24,8 @@ def sensor() -> str:
     rows = []
     for name, text in _documented(inspect.getdoc(WaitForObjectStoreFile) or ""):
         default = parameters[name].default
-        shown = "" if default is inspect.Parameter.empty else f"`{default!r}`"
+        named = default.__name__ if isinstance(default, type) else repr(default)
+        shown = "" if default is inspect.Parameter.empty else f"`{named}`"
         rows.append((f"`{name}`", text, shown))
     return _table(("argument", "meaning", "default"), rows)
 
@@ -53,7 +54,7 @@ def exits() -> str:
 
 def files() -> str:
     """The files of the contract, from its docstring."""
-    rows = re.findall(r"^``(\w+)``\s+(main|watcher)\s+(.+)$", contract.__doc__ or "", re.MULTILINE)
+    rows = re.findall(r"^``([\w-]+)``\s+(main|watcher)\s+(.+)$", contract.__doc__ or "", re.MULTILINE)
     return _table(
         ("file", "writer", "meaning"), [(f"`{name}`", who, text.replace("`", "")) for name, who, text in rows]
     )

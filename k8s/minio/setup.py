@@ -14,6 +14,8 @@ WATCHER_POLICY = {
     "Version": "2012-10-17",
     "Statement": [
         {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::data/*"]},
+        # For waits with tags; without it, they are refused.
+        {"Effect": "Allow", "Action": ["s3:GetObjectTagging"], "Resource": ["arn:aws:s3:::data/*"]},
         # Without it, S3 answers 403 for an object that is absent.
         {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": ["arn:aws:s3:::data"]},
         # Without it, the watcher polls, and hears of no events.

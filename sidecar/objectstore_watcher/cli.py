@@ -172,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
         if option.default is False:
             parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=option.metadata["help"])
             continue
+        if isinstance(option.default, tuple):
+            parser.add_argument(flag(option.name), action="append", metavar="NAME=VALUE", help=option.metadata["help"])
+            continue
         default = f" (default: {option.default:g})" if isinstance(option.default, float) and option.default else ""
         parser.add_argument(flag(option.name), metavar="VALUE", help=option.metadata["help"] + default)
     for name, (metavar, text) in OWN_OPTIONS.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from objectstore_watcher.contract import Request, newer_than
+from objectstore_watcher.pairs import Pairs
 from objectstore_watcher.stores import Found
 from objectstore_watcher.targets import Target
 
@@ -51,9 +52,15 @@ class Conditions:
             return f"has {found.size} bytes, not the {target.size} of the manifest"
         if found.last_modified < self._oldest:
             return f"is older than {spec.newer_than}" if found.last_modified else "does not tell when it was modified"
+        return self._judge_identity(found)
+
+    def _judge_identity(self, found: Found) -> str:
+        spec = self._spec
         if spec.etag and found.etag != spec.etag:
             return f"has the ETag {found.etag}" if found.etag else "has no ETag"
-        return ""
+        if spec.sha256 and found.sha256 != spec.sha256:
+            return f"has the SHA-256 {found.sha256}" if found.sha256 else _NO_CHECKSUM
+        return "" if found.user_metadata is None else lacking("metadata", spec.user_metadata, found.user_metadata)
 
     def _judge_stability(self, unchanged_for: float) -> str:
         wanted = self._spec.stable_for
@@ -64,6 +71,15 @@ class Conditions:
         seen = (since for each in self._unchanged.values() for _, since in each.values())
         ends = (since + self._spec.stable_for - self._clock() for since in seen)
         return min((end for end in ends if end > 0), default=math.inf)
+
+
+_NO_CHECKSUM = "was stored without a SHA-256 of its whole content: upload it at once, with that checksum"
+
+
+def lacking(what: str, wanted: Pairs, there: Mapping[str, str]) -> str:
+    """Why an object with the ``what`` ``there`` does not count; empty where it has all that are ``wanted``."""
+    missing = next((f"{name}={value}" for name, value in wanted if there.get(name) != value), "")
+    return f"lacks the {what} {missing}" if missing else ""
 
 
 def _is_same(one: Found, other: Found) -> bool:

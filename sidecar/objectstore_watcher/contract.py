@@ -4,17 +4,23 @@ This module is the only place that knows file names, flag names and payloads. It
 
 One directory on a volume that both containers mount holds:
 
-============= ========= =================================================================================
-file          writer    meaning
-============= ========= =================================================================================
-``request``   main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
-``heartbeat`` watcher   its modification time changes while the watcher lives
-``ready``     watcher   JSON: the objects that were found, and how
-``failed``    watcher   JSON: why the wait ended without it, and whether a new attempt can help
-============= ========= =================================================================================
+=============== ========= ===============================================================================
+file            writer    meaning
+=============== ========= ===============================================================================
+``request``     main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
+``heartbeat``   watcher   its modification time changes while the watcher lives
+``candidate-N`` watcher   JSON, as ``ready``: what main's own condition is to judge; only where main asks for it
+``verdict-N``   main      JSON: whether ``candidate-N`` is what is waited for
+``ready``       watcher   JSON: the objects that were found, and how
+``failed``      watcher   JSON: why the wait ended without it, and whether a new attempt can help
+=============== ========= ===============================================================================
 
 Existence is the state: ``until [ -e ready ]; do [ ! -e failed ] || exit 1; sleep 1; done`` is a correct reader. Each
 file appears whole or not at all, once, and ``ready`` and ``failed`` exclude each other.
+
+Candidates are numbered from 1. The last one that has no verdict is main's to judge, by whichever main is there; the
+watcher offers no other before. It removes older ones when it offers a new one; the last pair stays. So either side may
+be killed and restarted at any point: main judges again what has no verdict, the watcher takes up what has one.
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 
@@ -31,6 +38,7 @@ from objectstore_watcher import uri as paths
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
+from objectstore_watcher.pairs import Pairs, pairs
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.sizes import in_bytes
 
@@ -101,6 +109,8 @@ VERSION = 1
 
 HEARTBEAT = "heartbeat"
 
+CANDIDATE = "candidate"
+
 
 def now_iso() -> str:
     """Now, ISO 8601 in UTC, to the millisecond."""
@@ -145,6 +155,9 @@ class WatchSpec:
         version_id: the version that is waited for; empty: the latest.
         detection: ``auto``: events where the server has them, and slower polls beside them, else polls; ``poll``; or
             ``events``: as ``auto``, and a warning where there are none. One of `DETECTIONS`.
+        sha256: the checksum of its content that the object must have been stored with, in hexadecimal; empty: any.
+        user_metadata: names and values of ``x-amz-meta-*`` that the object must have, the names in lower case.
+        tags: names and values of the tags that the object must have.
     """
 
     uri: str | tuple[str, ...]
@@ -210,6 +223,13 @@ class WatchSpec:
             "choices": DETECTIONS,
         },
     )
+    sha256: str = field(
+        default="", metadata={"help": "the SHA-256 that the object must have been stored with: hexadecimal or base64"}
+    )
+    user_metadata: Pairs = field(
+        default=(), metadata={"help": "x-amz-meta-NAME that the object must have: NAME=VALUE; may be repeated"}
+    )
+    tags: Pairs = field(default=(), metadata={"help": "tag that the object must have: NAME=VALUE; may be repeated"})
 
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
@@ -230,6 +250,9 @@ class WatchSpec:
         self._check_schemes(locations)
         if self.detection == "events":
             self._check_events(locations)
+        for name in ("sha256", "user_metadata", "tags"):
+            if getattr(self, name):
+                self._check_detail(name, locations)
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -305,6 +328,14 @@ class WatchSpec:
                     title(name), "is of one object, and the path stands for several", cure="leave it out"
                 )
 
+    def _check_detail(self, name: str, locations: Sequence[paths.Location]) -> None:
+        if not all(isinstance(location, paths.ObjectLocation) for location in locations):
+            raise InvalidArgument(title(name), "is of objects in S3, and the path is elsewhere", cure="leave it out")
+        if self.absent:
+            raise InvalidArgument(title("absent"), f"cannot be had with {name}", cure="leave one of them out")
+        if name == "sha256" and (len(locations) > 1 or self.match != "exact"):
+            raise InvalidArgument(title(name), "is of one object, and the path stands for several", cure="leave it out")
+
     def _normalize(self) -> None:
         """Bring what may be written in several ways into the one that travels."""
 
@@ -320,11 +351,14 @@ class WatchSpec:
         put("expected_count", count(self.expected_count, title("expected_count"), least=0))
         put("absent", truth(self.absent, title("absent")))
         put("newer_than", _moment_text(self.newer_than))
+        put("sha256", digest(self.sha256, title("sha256")))
+        for name in ("user_metadata", "tags"):
+            put(name, pairs(name, title(name), getattr(self, name)))
 
     def to_args(self) -> list[str]:
         """The command line that asks for this, defaults left out; the command line reads it back to an equal spec."""
         told = [(f.name, getattr(self, f.name)) for f in options() if getattr(self, f.name) != f.default]
-        args = [flag(name) if value is True else f"{flag(name)}={_text(value)}" for name, value in told]
+        args = [arg for name, value in told for arg in _args(flag(name), value)]
         return [*args, "--", *([self.uri] if isinstance(self.uri, str) else self.uri)]
 
     @classmethod
@@ -463,6 +497,37 @@ def _moment_text(value: object) -> object:
     return value
 
 
+def digest(value: object, name: str) -> object:
+    """A SHA-256 in lower-case hexadecimal, from that or from base64; what is no text, as it is.
+
+    Raises:
+        InvalidArgument: it is a text, and no SHA-256.
+    """
+    if not isinstance(value, str) or not value:
+        return value
+    from base64 import b64decode  # late: few ask for it
+
+    try:
+        data = bytes.fromhex(value) if len(value) == _HEX_DIGITS else b64decode(value, validate=True)
+    except ValueError:
+        data = b""
+    if len(data) * 2 != _HEX_DIGITS:
+        raise InvalidArgument(name, f"{value[:100]!r} is no SHA-256", cure="give 64 hexadecimal digits, or base64")
+    return data.hex()
+
+
+_HEX_DIGITS = 64
+
+
+def _args(name: str, value: float | str | Pairs) -> Iterator[str]:
+    if value is True:
+        yield name
+    elif isinstance(value, tuple):
+        yield from (f"{name}={each}={text}" for each, text in value)
+    else:
+        yield f"{name}={_text(value)}"
+
+
 def _text(value: float | str) -> str:
     if isinstance(value, str):
         return value
@@ -480,11 +545,13 @@ class Request:
         requested_at: when it was asked, ISO 8601 in UTC: for people.
         requested_monotonic: the same on the kernel's monotonic clock, in seconds, which all containers of a pod
             share: the deadline counts from here, so neither a restart nor a step of the wall clock moves it.
+        candidates: main judges what is found before it counts.
     """
 
     NAME = "request"
 
     spec: WatchSpec
+    candidates: bool = False
     requested_at: str = field(default_factory=now_iso)
     requested_monotonic: float = field(default_factory=time.monotonic)
 
@@ -622,9 +689,27 @@ class Failed:
         return cls(**_known(cls, values))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A file ``verdict-N``: main's answer to ``candidate-N``.
+
+    Attributes:
+        accepted: whether it is what is waited for.
+    """
+
+    NAME = "verdict"
+
+    accepted: bool
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Verdict:
+        """The verdict of a JSON object."""
+        return cls(**_known(cls, values))
+
+
 if TYPE_CHECKING:
-    File = Request | Ready | Failed
-    F = TypeVar("F", Request, Ready, Failed)
+    File = Request | Ready | Failed | Verdict
+    F = TypeVar("F", Request, Ready, Failed, Verdict)
 
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
 
@@ -648,8 +733,8 @@ def encoded(content: File) -> bytes:
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
     if len(data) > MAX_FILE_BYTES:
-        subject = content.spec.name if isinstance(content, Request) else content.uri
-        raise TooManyObjects(subject, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
+        name = content.spec.name if isinstance(content, Request) else getattr(content, "uri", "")
+        raise TooManyObjects(name, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
     return data
 
 
@@ -665,14 +750,20 @@ def write(directory: Path, content: File) -> None:
     markers.publish(directory, content.NAME, data, () if isinstance(content, Request) else (Ready.NAME, Failed.NAME))
 
 
-def read(directory: Path, kind: type[F]) -> F | None:
+def read(directory: Path, kind: type[F], name: str = "") -> F | None:
     """The file of that kind, or None where it is not there.
+
+    Args:
+        directory: where.
+        kind: what it holds.
+        name: the file's, where that is not the kind's.
 
     Raises:
         MarkerError: it cannot be read, is too long, or is not what this contract writes.
         InvalidArgument: a request asks for something that cannot be right.
     """
-    data = markers.load(directory, kind.NAME, MAX_FILE_BYTES)
+    name = name or kind.NAME
+    data = markers.load(directory, name, MAX_FILE_BYTES)
     if data is None:
         return None
     try:
@@ -684,7 +775,7 @@ def read(directory: Path, kind: type[F]) -> F | None:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise MarkerError(
-            str(directory / kind.NAME),
+            str(directory / name),
             f"is not what this version writes ({error!r})",
             cure="use the same version of the watcher image and of the sensor package",
         ) from error
@@ -702,6 +793,75 @@ def answered(directory: Path) -> bool:
 def terminal(directory: Path) -> Ready | Failed | None:
     """The marker that ended the wait, or None while it goes on; raises as `read` does."""
     return read(directory, Ready) or read(directory, Failed)
+
+
+def offer(directory: Path, candidate: Ready, number: int) -> None:
+    """Publish ``candidate`` for main to judge, and remove those before it.
+
+    Args:
+        directory: where.
+        candidate: what was found.
+        number: one more than the last, which has a verdict. Where another watcher has taken it, that one counts.
+
+    Raises:
+        MarkerError: the directory is missing, read-only or full.
+        TooManyObjects: as `encoded`.
+    """
+    with suppress(FileExistsError):
+        markers.publish(directory, f"{CANDIDATE}-{number}", encoded(candidate))
+    for before in _numbered(directory):  # only now: whoever is killed here must still find the highest number
+        if before < number:
+            markers.remove(directory, f"{CANDIDATE}-{before}", f"{Verdict.NAME}-{before}")
+
+
+def offered(directory: Path) -> tuple[int, Ready] | None:
+    """The last candidate and its number, whether it has a verdict or not; None where there is none.
+
+    Raises:
+        MarkerError: it cannot be read.
+    """
+    for number in sorted(_numbered(directory), reverse=True):
+        if candidate := read(directory, Ready, f"{CANDIDATE}-{number}"):
+            return number, candidate
+    return None
+
+
+def undecided(directory: Path) -> int:
+    """The number of the last candidate, if it waits for a verdict; else 0. Opens no file."""
+    last = last_number(directory)
+    names = markers.names(directory)
+    return last if f"{CANDIDATE}-{last}" in names and f"{Verdict.NAME}-{last}" not in names else 0
+
+
+def decide(directory: Path, number: int, verdict: Verdict) -> None:
+    """Publish the verdict on the candidate of that number, unless there is one already.
+
+    Raises:
+        MarkerError: the directory is missing, read-only or full.
+    """
+    with suppress(FileExistsError):
+        markers.publish(directory, f"{Verdict.NAME}-{number}", encoded(verdict))
+
+
+def decided(directory: Path, number: int) -> Verdict | None:
+    """The verdict on the candidate of that number, or None where there is none.
+
+    Raises:
+        MarkerError: it cannot be read.
+    """
+    return read(directory, Verdict, f"{Verdict.NAME}-{number}")
+
+
+def last_number(directory: Path) -> int:
+    """The number of the last candidate, 0 where there was none."""
+    return max(_numbered(directory), default=0)
+
+
+def _numbered(directory: Path) -> set[int]:
+    """The numbers that candidates and verdicts have."""
+    parts = (name.partition("-") for name in markers.names(directory))
+    kinds = {CANDIDATE, Verdict.NAME}
+    return {int(number) for kind, _, number in parts if kind in kinds and number.isascii() and number.isdecimal()}
 
 
 def beat(directory: Path) -> None:

@@ -57,6 +57,13 @@ def publish(directory: Path, name: str, data: bytes, unless: Sequence[str] = ())
         raise _failure(directory, name, "written", error) from error
 
 
+def remove(directory: Path, *names: str) -> None:
+    """Remove files that nobody needs any more; what cannot be removed stays."""
+    for name in names:
+        with suppress(OSError):
+            os.unlink(directory / name)
+
+
 def load(directory: Path, name: str, limit: int) -> bytes | None:
     """What ``name`` holds, or None where it is not there.
 

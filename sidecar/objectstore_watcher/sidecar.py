@@ -13,10 +13,10 @@ from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
-from objectstore_watcher.watch import Event, GaveUp, Observer, Pausing, Stopped, watch
+from objectstore_watcher.watch import Event, GaveUp, Observer, Pausing, Started, Stopped, Succeeded, watch
 
 REQUEST_CHECK_INTERVAL = 0.02
-"""Seconds between two looks for the request."""
+"""Seconds between two looks for the request, or for a verdict."""
 
 IDLE_HEARTBEAT = 0.2
 """Seconds between two heartbeats before the request says how many: shorter than any that it may say."""
@@ -91,7 +91,7 @@ class Sidecar:
             log(logging.INFO, f"answered before: {self.answer.NAME}", uri=self.answer.uri)
             return
         try:
-            answer: Ready | Failed = watch(self._wait_for_request(), stop=self._stop, observe=self._observe)
+            answer: Ready | Failed = self._answer(self._wait_for_request())
         except Stopped:
             return
         except WaitError as error:
@@ -106,6 +106,38 @@ class Sidecar:
         with suppress(FileExistsError):  # another watcher in this directory was first
             contract.write(self._directory, answer)
         self.answer = contract.terminal(self._directory)
+
+    def _answer(self, request: Request) -> Ready:
+        if not request.candidates:
+            return watch(request, stop=self._stop, observe=self._observe)
+        if before := self._accepted():
+            self._observe(Started(request))
+            self._observe(Succeeded(before, None))
+            return before
+        found = watch(request, stop=self._stop, observe=self._observe, judge=self._is_accepted)
+        return self._accepted() or found
+
+    def _accepted(self) -> Ready | None:
+        """The last candidate, by whichever watcher, if main accepts it."""
+        last = contract.offered(self._directory)
+        return last[1] if last and self._verdict(last[0]) else None
+
+    def _is_accepted(self, candidate: Ready) -> bool:
+        """Whether main accepts it; or what another watcher in this directory offered before."""
+        last = contract.last_number(self._directory)
+        if last and self._verdict(last):
+            return True
+        contract.offer(self._directory, candidate, last + 1)
+        return self._verdict(last + 1)
+
+    def _verdict(self, number: int) -> bool:
+        """Main's verdict on a candidate; waits for it as long as main takes: with main, the pod ends."""
+        while contract.undecided(self._directory) == number and not contract.answered(self._directory):
+            self._due = time.monotonic()
+            if self._stop.wait(REQUEST_CHECK_INTERVAL):
+                raise Stopped
+        verdict = contract.decided(self._directory, number)
+        return verdict is not None and verdict.accepted  # none where another watcher came in between
 
     @property
     def _uri(self) -> str:

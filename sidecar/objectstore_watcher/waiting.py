@@ -11,11 +11,16 @@ from objectstore_watcher.contract import (
     Failed,
     Ready,
     Request,
+    Verdict,
     WatchSpec,
     answered,
+    decide,
+    decided,
     last_heartbeat,
+    offered,
     read,
     terminal,
+    undecided,
     write,
 )
 from objectstore_watcher.errors import MarkerError, WatcherDied
@@ -28,18 +33,27 @@ CHECK_INTERVAL = 0.02
 """Seconds between two looks at the directory: 10 ms of delay at the median for 1 to 2 % of a core."""
 
 
-def ask(directory: Path, spec: WatchSpec) -> Request:
+Judge = Callable[[Ready], bool]
+"""Main's own condition: whether what was found is what is waited for."""
+
+
+def ask(directory: Path, spec: WatchSpec, *, candidates: bool = False) -> Request:
     """Write the request, unless this pod's main wrote it before it was restarted; returns the one that counts.
+
+    Args:
+        directory: the marker directory.
+        spec: what to wait for.
+        candidates: main judges what is found before it counts.
 
     Raises:
         MarkerError: the directory is missing, read-only or full, or holds another request.
     """
-    request = Request(spec=spec)
+    request = Request(spec=spec, candidates=candidates)
     try:
         write(directory, request)
     except FileExistsError:
         before = read(directory, Request)
-        if before is None or before.spec != spec:
+        if before is None or (before.spec, before.candidates) != (spec, candidates):
             raise MarkerError(
                 str(directory), "holds another request", cure="use an empty directory for each wait"
             ) from None
@@ -48,7 +62,12 @@ def ask(directory: Path, spec: WatchSpec) -> Request:
 
 
 def wait(
-    directory: Path, heartbeat_interval: float, *, until: float, sleep: Callable[[float], None] = time.sleep
+    directory: Path,
+    heartbeat_interval: float,
+    *,
+    until: float,
+    judge: Judge | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Ready:
     """Wait until the watcher says ``ready`` or ``failed``, or dies.
 
@@ -56,18 +75,22 @@ def wait(
         directory: the marker directory.
         heartbeat_interval: seconds between two heartbeats, as the watcher was told.
         until: when a watcher that lives must have answered, on the monotonic clock: `Request.answer_due`.
+        judge: main's own condition, where it was asked with ``candidates``; what it raises ends the wait.
         sleep: how to pause between two looks, in seconds.
 
     Raises:
         WaitError: what the marker ``failed`` says.
         WatcherDied: no heartbeat for `HEARTBEATS_MISSED` intervals; or no answer by ``until``.
-        MarkerError: a marker cannot be read.
+        MarkerError: a marker cannot be read; or the watcher did not ask for main's judgement.
     """
     limit = heartbeat_interval * HEARTBEATS_MISSED
     seen, since = -1, time.monotonic()
     while True:
         if answer := _answer(directory):
-            return answer
+            return _accepted(directory, answer) if judge else answer
+        if judge and (taken := _judge_last(directory, judge)):
+            # Main's own condition may take as long as it likes: the watcher's times stand still meanwhile.
+            since, until = since + taken, until + taken
         # Before the heartbeat is read: a main that is held up between the two must not take that for silence.
         now = time.monotonic()
         beat = last_heartbeat(directory)
@@ -80,6 +103,29 @@ def wait(
                 return answer
             raise WatcherDied(str(directory), _last_words(seen, limit) if now <= until else _SILENT)
         sleep(CHECK_INTERVAL)
+
+
+def _judge_last(directory: Path, judge: Judge) -> float:
+    """Judge the candidate that waits for it, if one does; the seconds that this took."""
+    if not undecided(directory) or (last := offered(directory)) is None:
+        return 0.0
+    began = time.monotonic()
+    number, candidate = last
+    decide(directory, number, Verdict(accepted=judge(candidate)))
+    return time.monotonic() - began
+
+
+def _accepted(directory: Path, answer: Ready) -> Ready:
+    """``answer``, if main has accepted it."""
+    last = offered(directory)
+    verdict = decided(directory, last[0]) if last else None
+    if last is None or last[1] != answer or not (verdict and verdict.accepted):
+        raise MarkerError(
+            str(directory),
+            "'ready' tells of what main did not accept",
+            cure="use the watcher image of the same version as the sensor package",
+        )
+    return answer
 
 
 def _answer(directory: Path) -> Ready | None:

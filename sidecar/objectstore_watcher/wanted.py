@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from objectstore_watcher import manifests
+from objectstore_watcher.closer import Closer
 from objectstore_watcher.conditions import Conditions
 from objectstore_watcher.contract import MOST_PATHS, Request
 from objectstore_watcher.errors import TooManyObjects
@@ -17,6 +19,8 @@ MOST_OBJECTS = 100_000
 """Objects that the patterns of one wait may match together: some 100 MiB."""
 
 TimeLeft = Callable[[], float]
+
+LookCloser = Callable[[Target, Sequence[Found]], Sequence[tuple[Found, str]]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Wanted:
         self._flags_there: set[str] = set()
         self._manifests: dict[Target, tuple[Found, Sequence[Target]]] = {}
         self._conditions = Conditions(request, clock)
+        self._closer = Closer(request.spec, clock)
         self._targets: Sequence[Target] = []
         self._seen: dict[Target, _Seen] = {}
 
@@ -109,7 +114,7 @@ class Wanted:
             for each in self._targets
             if not self._is_met(each) and (each not in before or _may_have_changed(each, hints))
         ]
-        self._judge(looked, self._look_at(looked, store, time_left))
+        self._judge(looked, self._look_at(looked, store, time_left), partial(self._closer.look, store, time_left))
         return len(looked_for) == len(set(self._flags.values())) and len(looked) == len(self._targets)
 
     def _look_at(self, looked: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Found]:
@@ -135,26 +140,26 @@ class Wanted:
     def _is_met(self, target: Target) -> bool:
         return self._seen.get(target, _NOTHING).is_met
 
-    def _judge(self, looked: Sequence[Target], found: Sequence[Found]) -> None:
+    def _judge(self, looked: Sequence[Target], found: Sequence[Found], closer: LookCloser) -> None:
         by_path: dict[str, list[Found]] = {}
         for each in found:
             by_path.setdefault(each.asked, []).append(each)
         for target in looked:
-            self._seen[target] = self._judge_target(target, by_path.get(target.uri, ()))
+            self._seen[target] = self._judge_target(target, by_path.get(target.uri, ()), closer)
         if (total := sum(len(seen.objects) for seen in self._seen.values())) > MOST_OBJECTS:
             raise TooManyObjects(self._spec.name, f"{total} of at most {MOST_OBJECTS} objects match")
 
-    def _judge_target(self, target: Target, found: Sequence[Found]) -> _Seen:
+    def _judge_target(self, target: Target, found: Sequence[Found], closer: LookCloser) -> _Seen:
         if self._spec.absent:
             return _Seen(is_met=not found, unmet=_still_there(found))
         reasons = self._conditions.judge(target, found)
-        objects = [each for each, reason in zip(found, reasons, strict=True) if not reason]
+        passed = closer(target, [each for each, reason in zip(found, reasons, strict=True) if not reason])
+        objects = [each for each, reason in passed if not reason]
         exactly = self._spec.expected_count
         if len(objects) == exactly if exactly else len(objects) >= self._spec.min_count:
             return _Seen(is_met=True, objects=objects)
-        key, reason = next(
-            ((each.key, reason) for each, reason in zip(found, reasons, strict=True) if reason), ("", "")
-        )
+        judged = [*zip(found, reasons, strict=True), *passed]
+        key, reason = next(((each.key, reason) for each, reason in judged if reason), ("", ""))
         if self._spec.match != "glob":
             return _Seen(unmet=f"the object {reason}" if reason else "")
         enough = f"{len(objects)} of {f'exactly {exactly}' if exactly else f'at least {self._spec.min_count}'} objects"

@@ -48,7 +48,7 @@ class Requested:
     """The store answered a request, or did not.
 
     Attributes:
-        operation: ``head``, ``get`` or ``stat``.
+        operation: ``head``, ``list``, ``get``, ``tags`` or ``stat``.
         outcome: ``found``, ``absent``, ``other_region`` or ``error``.
     """
 
@@ -103,6 +103,11 @@ Observer = Callable[[Event], None]
 Open = Callable[[WatchSpec, OnRequest], Store]
 Listen = Callable[[WatchSpec], Listener]
 
+Judge = Callable[[Ready], bool]
+"""The waiting task's own condition: whether what was found is what is waited for."""
+
+REFUSED = "the task's own condition (when=) refuses it"
+
 
 def watch(
     request: Request,
@@ -111,6 +116,7 @@ def watch(
     observe: Observer,
     opened_by: Open = open_store,
     heard_by: Listen = listen,
+    judge: Judge | None = None,
     clock: Callable[[], float] = time.monotonic,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Ready:
@@ -122,6 +128,7 @@ def watch(
         observe: is told each `Event`.
         opened_by: makes the store.
         heard_by: says how to listen to its events.
+        judge: the task's own condition, asked at each look that finds all else right; what it raises ends the wait.
         clock: seconds, on the clock of ``request.requested_monotonic``.
         uniform: a random number between two others.
 
@@ -137,11 +144,9 @@ def watch(
         wait = _Wait(request, stop, observe, clock, uniform)
         store, listener = opened_by(request.spec, wait.requested), heard_by(request.spec)
         try:
-            wait.until_found(store, listener)
+            event = wait.until_found(store, listener, judge)
         finally:
             listener.close()
-        event = wait.success()
-        encoded(event.ready)  # what cannot be told has not been found
     except WaitError as error:
         observe(GaveUp(error))
         raise
@@ -174,9 +179,9 @@ class _Wait:
         self._requests += 1
         self._observe(Requested(operation, outcome))
 
-    def until_found(self, store: Store, listener: Listener) -> None:
-        """Return once the objects are there, or gone where their absence counts."""
-        self._ear = listener.ear
+    def until_found(self, store: Store, listener: Listener, judge: Judge | None) -> Succeeded:
+        """Return once the objects are there, or gone where their absence counts, and ``judge`` accepts them."""
+        self._ear, self._has_judge = listener.ear, judge is not None
         while True:
             started, error = self._clock(), None
             self._hints = self._ear.take()  # before the look: what comes during it causes another
@@ -189,8 +194,13 @@ class _Wait:
                     raise
                 error = failure
             else:
-                if verdict.counts:
-                    return
+                event = self._success() if verdict.counts else None
+                if event and judge and not judge(event.ready):
+                    event, verdict = None, Verdict(counts=False, unmet=REFUSED)
+                self._unmet = verdict.unmet
+                self._observe(Polled(unmet=verdict.unmet))
+                if event:
+                    return event
             listener.start()  # a first look that finds the object needs no events
             self._pause(started, error)
 
@@ -201,13 +211,10 @@ class _Wait:
     def _look(self, store: Store) -> Verdict:
         self._polls += 1
         try:
-            verdict = self._wanted.look(store, lambda: self._request.deadline - self._clock(), self._hints)
+            return self._wanted.look(store, lambda: self._request.deadline - self._clock(), self._hints)
         except StoreError as error:
             self._observe(Polled(error))
             raise
-        self._unmet = verdict.unmet
-        self._observe(Polled(unmet=verdict.unmet))
-        return verdict
 
     def _pause(self, started: float, error: StoreError | None) -> None:
         # A look that began before the deadline can miss what came while it was under way.
@@ -248,7 +255,8 @@ class _Wait:
             # The backoff alone can be shorter than the interval, and ask more of a server that asks for less.
             return interval + self._uniform(0, backoff)
         self._errors_in_row = 0
-        if self._ear.flows:
+        # Of tags, and of what the task's own condition depends on, no event tells.
+        if self._ear.flows and not self._request.spec.tags and not self._has_judge:
             interval = max(interval, min(SAFETY_CAP, SAFETY_POLLS * interval))
         # Sensors that were started together must not poll in step.
         pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)
@@ -269,7 +277,7 @@ class _Wait:
             cure="check its producer and the conditions of the wait, or raise the timeout",
         )
 
-    def success(self) -> Succeeded:
+    def _success(self) -> Succeeded:
         objects = self._wanted.objects
         ready = Ready(
             uri=self._request.spec.name,
@@ -280,6 +288,7 @@ class _Wait:
             requests=self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),
         )
+        encoded(ready)  # what cannot be told has not been found
         written = max((found.last_modified for _, found in objects), default=0.0)  # the last to come ended the wait
         return Succeeded(ready, time.time() - written if written else None)
 

@@ -2,12 +2,15 @@
 
 from objectstore_sensor import _decorated  # noqa: F401  # tells flytekit of ObjectStoreWait
 from objectstore_sensor._config import ObjectStoreWait
+from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._matched import MatchedObject
 from objectstore_sensor._metadata import metadata
 from objectstore_sensor._sensor import WaitForObjectStoreFile, WaitForObjectStoreFiles
 from objectstore_sensor.errors import (
     DeadlineExceeded,
     InvalidArgument,
     MarkerError,
+    ObjectChanged,
     StoreError,
     TooManyObjects,
     WaitError,
@@ -16,8 +19,11 @@ from objectstore_sensor.errors import (
 
 __all__ = [
     "DeadlineExceeded",
+    "FromInput",
     "InvalidArgument",
     "MarkerError",
+    "MatchedObject",
+    "ObjectChanged",
     "ObjectStoreWait",
     "StoreError",
     "TooManyObjects",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,9 @@ from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
-from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor import _arguments, _metadata, _when
+from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._when import When
 
 METRICS_PORT = 9464
 """The port that Prometheus exporters of OpenTelemetry use."""
@@ -52,10 +54,14 @@ class ObjectStoreWait:
     absent: bool = False
     min_size: Size = 0
     stable_for: Duration = 0.0
-    newer_than: str | datetime | timedelta = ""
+    newer_than: str | datetime | timedelta | FromInput = ""
     etag: str = ""
     version_id: str = ""
     detection: str = "auto"
+    sha256: str = ""
+    user_metadata: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = None
+    when: When | None = None
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     run_as_user: int | None = None
@@ -67,17 +73,30 @@ class ObjectStoreWait:
         _arguments.check_user(self.run_as_user)
         _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
+        _when.check(self.when, absent=self.absent)
         self.spec(TaskMetadata())
 
-    def spec(self, metadata: TaskMetadata, path: str | Sequence[str] | None = None) -> WatchSpec:
+    def spec(
+        self,
+        metadata: TaskMetadata,
+        path: str | Sequence[str] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> WatchSpec:
         """What the watcher is told, in a task with that metadata.
 
+        Args:
+            metadata: the task's.
+            path: what to wait for.
+            inputs: what the task was given; None: not yet known.
+
         Raises:
-            InvalidArgument: an option or the path cannot be right.
+            InvalidArgument: an option, the path or an input cannot be right.
         """
         limit = _metadata.sensor_timeout(self.timeout, metadata)
         told: dict[str, Any] = {option.name: getattr(self, option.name) for option in contract.options()}
         told["timeout"] = limit
+        if isinstance(self.newer_than, FromInput):
+            told["newer_than"] = "" if inputs is None else self.newer_than.text(inputs)
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
         asked = _placeholder(self.endpoint) if path is None else path

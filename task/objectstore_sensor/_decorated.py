@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, get_args, get_origin
 
 from flytekit import FlyteFile, TaskMetadata
@@ -12,7 +13,7 @@ from flytekit.extend import TaskPlugins
 
 from objectstore_sensor import _metadata
 from objectstore_sensor._config import ObjectStoreWait
-from objectstore_sensor._wait import wait_for
+from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor.errors import InvalidArgument
 
@@ -49,6 +50,16 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
             **options,
         )
         self._check_input(task_config.input)
+        if isinstance(task_config.newer_than, FromInput):
+            self._check_moment(task_config.newer_than.name)
+
+    def _check_moment(self, name: str) -> None:
+        if _plain(self.python_interface.inputs.get(name)) is not datetime:
+            raise InvalidArgument(
+                f"task {self.name}",
+                f"newer_than: has no input {name!r} that is a datetime",
+                cure=f"add it: def function(path: str, {name}: datetime)",
+            )
 
     def _check_input(self, name: str) -> None:
         inputs = self.python_interface.inputs
@@ -73,7 +84,8 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401
         """Wait for the object, then run the function."""
         given = kwargs[self._wait.input]
-        wait_for(self._spec_for([_path(each) for each in given] if isinstance(given, list) else _path(given)))
+        path = [_path(each) for each in given] if isinstance(given, list) else _path(given)
+        self._wait_for(path, kwargs)
         kind = AsyncPythonFunctionTask if self._is_async else PythonFunctionTask
         return kind.execute(self, **kwargs)
 

@@ -43,7 +43,7 @@ GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM; this bounds what a stuck node costs."""
 
 MARKERS_SIZE = "16Mi"
-"""The four files take at most some 25 KiB."""
+"""`request`, `ready` and two candidates take 4 MiB each at most; mostly some KiB."""
 
 RESOURCES = V1ResourceRequirements(
     requests={"cpu": "10m", "memory": "48Mi"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 from flytekit import ImageSpec, PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
-from flytekit.core.base_task import PythonTask, kwtypes
+from flytekit.core.base_task import PythonTask
 from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
@@ -20,10 +21,11 @@ from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
-from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor import _arguments, _metadata, _output
 from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
-from objectstore_sensor._wait import found_for, wait_for
+from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._watched import WatchedTask
+from objectstore_sensor._when import When
 from objectstore_sensor.errors import InvalidArgument
 
 _AT_MODULE_LEVEL = "assign it to a variable of its own at module level: sensor = WaitForObjectStoreFile(...)"
@@ -36,6 +38,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
 
     Args:
         name: the task's name in Flyte, unique; by default the module and variable that it is assigned to.
+        output: what the task returns: ``str``, the path; ``FlyteFile``, which nobody downloads before it is opened; or
+            ``MatchedObject``, which says what was found, and reads just that.
         poll_interval: time between two looks; by default 10 s, or the timeout where that is shorter.
         timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
         metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
@@ -60,12 +64,20 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             long; an overwrite starts again.
         newer_than: an object last modified before does not count: a datetime, ISO 8601 text, or an age at the time of
             the request (a timedelta, or text such as ``1h``). Servers tell whole seconds; of an upload in parts, AWS
-            tells when it began.
+            tells when it began. Or ``FromInput("scheduled_at")``: the sensor's further input of that name, a datetime.
         etag: the ETag that the object must have.
         version_id: the version to wait for; by default the latest.
         detection: ``auto``: MinIO's events where they can be had, with polls at six times the interval, at most a
             minute, as the net; else polls alone. ``poll``: polls alone. ``events``: as ``auto``, with a warning in the
             watcher's log where there are no events; refused for AWS, which has none.
+        sha256: the SHA-256 of its content (hexadecimal or base64) that the object must have been stored with; the
+            server checked it at the upload. What was stored without one, or in parts, does not count.
+        user_metadata: what the object's ``x-amz-meta-*`` must have, such as ``{"owner": "etl"}``. The HEAD tells it; of
+            what a listing found, each object that passes everything else is asked for once.
+        tags: tags that the object must have, such as ``{"quality": "passed"}``: one more request at each look, for what
+            passes everything else; needs s3:GetObjectTagging.
+        when: a condition of your own, a function at module level: it gets the ``MatchedObject`` that passes everything
+            else, or of a pattern, a manifest or several paths the list of them, and returns True, or False to wait on.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -83,12 +95,14 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
     Running it raises `DeadlineExceeded`, `StoreError`, `WatcherDied`, `MarkerError` or `InvalidArgument`.
     """
 
-    _VALUES: ClassVar = kwtypes(path=str)
+    _PATH: ClassVar = "path"
+    _IS_LIST: ClassVar = False
 
     def __init__(
         self,
         name: str | None = None,
         *,
+        output: type[Any] = str,
         poll_interval: Duration | None = None,
         timeout: Duration | None = None,
         metadata: TaskMetadata | None = None,
@@ -107,10 +121,14 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         absent: bool = False,
         min_size: Size = 0,
         stable_for: Duration = 0.0,
-        newer_than: str | datetime | timedelta = "",
+        newer_than: str | datetime | timedelta | FromInput = "",
         etag: str = "",
         version_id: str = "",
         detection: str = "auto",
+        sha256: str = "",
+        user_metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        when: When | None = None,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         run_as_user: int | None = None,
@@ -121,6 +139,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _refuse_workflow_body()
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
+        _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
+        self._output = output
         self._given_name = name
         super().__init__(
             wait=ObjectStoreWait(
@@ -145,6 +165,10 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 etag=etag,
                 version_id=version_id,
                 detection=detection,
+                sha256=sha256,
+                user_metadata=user_metadata,
+                tags=tags,
+                when=when,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
                 run_as_user=run_as_user,
@@ -152,7 +176,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             ),
             name=name or type(self).__name__,
             task_config=None,
-            interface=Interface(inputs=self._VALUES, outputs=self._VALUES),
+            interface=self._interface(output, newer_than),
             metadata=_metadata.own_copy(metadata),
             pod_template=pod_template,
             **options,
@@ -172,12 +196,22 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         if require != "all":
             raise InvalidArgument("require", "is of several paths", cure="use WaitForObjectStoreFiles")
 
+    def _interface(self, output: type[Any], newer_than: object) -> Interface:
+        """What Flyte passes in and out."""
+        path = self._PATH
+        further = {newer_than.name: datetime} if isinstance(newer_than, FromInput) else {}
+        if path in further:
+            raise InvalidArgument("newer_than", f"the input {path!r} is the path", cure="use another name")
+        given, found = (list[str], list[output]) if self._IS_LIST else (str, output)  # type: ignore[valid-type]
+        return Interface(inputs={path: given, **further}, outputs={path: found})
+
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it; for a pattern, the first object that matches."""
         path: str = kwargs["path"]
-        spec = self._spec_for(path)
-        ready = wait_for(spec)
-        return found_for(spec, ready)[0] if spec.match == "glob" else path
+        spec, ready = self._wait_for(path, kwargs)
+        if spec.match == "manifest":
+            return _output.file(self._output, path)
+        return _output.values(self._output, spec, ready)[0]
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it.
@@ -208,15 +242,15 @@ class WaitForObjectStoreFiles(WaitForObjectStoreFile):
     that they stand for. Its arguments are those of `WaitForObjectStoreFile`.
     """
 
-    _VALUES: ClassVar = kwtypes(paths=list[str])
+    _PATH: ClassVar = "paths"
+    _IS_LIST: ClassVar = True
 
     def _check_number(self, require: str) -> None:
         """Any number is right."""
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``paths`` and return those that are there, or the objects that they stand for."""
-        spec = self._spec_for(kwargs["paths"])
-        return found_for(spec, wait_for(spec))
+        return _output.values(self._output, *self._wait_for(kwargs["paths"], kwargs))
 
 
 def _location(task: PythonTask) -> str | None:

@@ -16,18 +16,23 @@ from objectstore_watcher import contract, uri, waiting
 from objectstore_watcher.cloud_uris import AZURE, CloudLocation
 from objectstore_watcher.contract import Ready, Request, WatchSpec
 from objectstore_watcher.targets import Target, targets
+from objectstore_watcher.waiting import Judge
 
 from objectstore_sensor.errors import InvalidArgument, MarkerError, WaitError, as_flyte
 
 
-def wait_for(spec: WatchSpec) -> Ready:
+def wait_for(spec: WatchSpec, judge: Judge | None = None) -> Ready:
     """Wait for the object, by whatever watches where this runs; returns what was found.
+
+    Args:
+        spec: what to wait for.
+        judge: the task's own condition, which runs in this process; what it raises ends the wait.
 
     Raises:
         WaitError: what ended the wait; a `FlyteRecoverableException`, too, where a new attempt can help.
     """
     try:
-        return _watch_here(spec) if _is_local() else _wait_for_watcher(spec)
+        return _watch_here(spec, judge) if _is_local() else _wait_for_watcher(spec, judge)
     except WaitError as error:
         raise as_flyte(error) from None
 
@@ -68,7 +73,7 @@ def _is_local() -> bool:
     return state is None or state.mode is None or state.is_local_execution()
 
 
-def _watch_here(spec: WatchSpec) -> Ready:
+def _watch_here(spec: WatchSpec, judge: Judge | None) -> Ready:
     """The watcher's own loop, in this process."""
     from objectstore_watcher import logs
     from objectstore_watcher.live import LiveLine
@@ -90,6 +95,7 @@ def _watch_here(spec: WatchSpec) -> Ready:
             observe=observe,
             opened_by=partial(open_store, key_pair=key_pair),
             heard_by=partial(listen, key_pair=key_pair),
+            judge=judge,
         )
 
 
@@ -107,7 +113,7 @@ def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, s
     return spec, pair if all(pair) else None
 
 
-def _wait_for_watcher(spec: WatchSpec) -> Ready:
+def _wait_for_watcher(spec: WatchSpec, judge: Judge | None) -> Ready:
     """Ask the watcher beside this container, and wait for its answer."""
     for path in spec.uris:
         if isinstance(uri.parse(path), uri.FileLocation):
@@ -116,8 +122,8 @@ def _wait_for_watcher(spec: WatchSpec) -> Ready:
             )
     directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     with _ending_on_sigterm():
-        request = waiting.ask(directory, spec)
-        return waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due)
+        request = waiting.ask(directory, spec, candidates=judge is not None)
+        return waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due, judge=judge)
 
 
 @contextmanager

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flytekit import PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
 from flytekit.core.python_auto_container import PythonAutoContainerTask
 from flytekit.models.task import K8sPod
-from objectstore_watcher.contract import WatchSpec
+from objectstore_watcher.contract import Ready, WatchSpec
 
-from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor import _arguments, _metadata, _when
 from objectstore_sensor._config import ObjectStoreWait
+from objectstore_sensor._wait import wait_for
 
 
 class WatchedTask(PythonAutoContainerTask[Any]):
@@ -49,8 +50,11 @@ class WatchedTask(PythonAutoContainerTask[Any]):
 
         return _pod.with_watcher(own, **self._wait.pod_options())
 
-    def _spec_for(self, path: str | Sequence[str]) -> WatchSpec:
-        return self._wait.spec(self.metadata, path)
+    def _wait_for(self, path: str | Sequence[str], inputs: Mapping[str, Any]) -> tuple[WatchSpec, Ready]:
+        """Wait for ``path``; what was waited for, and what was found."""
+        spec = self._wait.spec(self.metadata, path, inputs)
+        judge = self._wait.when and _when.judge(self._wait.when, spec, is_list=not isinstance(path, str))
+        return spec, wait_for(spec, judge)
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it. The same each time: fast registration asks twice.

@@ -13,12 +13,14 @@ from objectstore_watcher.errors import (
     TooManyObjects,
     WaitError,
     WatcherDied,
+    one_line,
 )
 
 __all__ = [
     "DeadlineExceeded",
     "InvalidArgument",
     "MarkerError",
+    "ObjectChanged",
     "StoreError",
     "TooManyObjects",
     "WaitError",
@@ -45,3 +47,23 @@ class _FlyteRecoverable(FlyteRecoverableException):
     """Flytekit's class, whose own text and code would hide ours, reduced to its meaning."""
 
     timestamp = None  # flytekit then takes the time at which it writes the error
+
+
+class ObjectChanged(Exception):
+    """The object is no longer the one that the sensor found.
+
+    Args:
+        uri: the object.
+        detail: what happened to it.
+    """
+
+    def __init__(self, uri: str, detail: str) -> None:
+        self.uri = uri
+        self.detail = detail
+        super().__init__(uri, detail)
+
+    def __str__(self) -> str:
+        return (
+            f"{one_line(self.uri)}: {one_line(self.detail)}; have each object written once, or wait for its exact path"
+            " in a bucket with versioning, which keeps what was found"
+        )

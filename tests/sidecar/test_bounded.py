@@ -5,7 +5,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,9 @@ class Resolver:
         self.go.wait()
         self.at_once -= 1
         return [FOUND]
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        return None
 
     def read(self, within: float, target: Target) -> bytes | None:
         self.look(within, [target])

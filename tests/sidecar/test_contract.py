@@ -57,12 +57,17 @@ def specs(draw: st.DrawFn) -> WatchSpec:
         "absent": draw(st.booleans()),
         "min_size": draw(st.integers(min_value=0, max_value=2**40)),
         "stable_for": draw(st.just(0.0) | DURATIONS),
+        "tags": draw(st.dictionaries(st.sampled_from(["a", "ü b", "-c"]), st.sampled_from(["", "-x", "y=z"]))),
+        "user_metadata": draw(st.dictionaries(st.sampled_from(["a", "-b"]), st.sampled_from(["", "-x", "y=z w"]))),
         "newer_than": draw(st.just("") | st.datetimes(timezones=st.just(timezone.utc)).map(datetime.isoformat)),
     }
     chosen = draw(st.sets(st.sampled_from(sorted(options))))
     if "poll_interval" in chosen or "timeout" in chosen:
         chosen |= {"poll_interval", "timeout"}
-    return WatchSpec(uri=draw(hostile.uris()), **{name: options[name] for name in chosen})
+    uri = draw(hostile.uris())
+    if options["absent"] or not uri.startswith("s3://"):
+        chosen -= {"tags", "user_metadata"}
+    return WatchSpec(uri=uri, **{name: options[name] for name in chosen})
 
 
 @given(specs())
@@ -159,7 +164,8 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
     names = {field.name for field in fields(WatchSpec)}
     policies = {"on_missing_bucket", "on_forbidden"}
     several = {"require", "match", "flag", "min_count", "expected_count"}
-    conditions = {"absent", "min_size", "stable_for", "newer_than", "etag", "version_id"}
+    of_s3 = {"sha256", "tags", "user_metadata"}
+    conditions = {"absent", "min_size", "stable_for", "newer_than", "etag", "version_id", *of_s3}
     assert names == {
         "uri",
         "endpoint",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import urllib3
 from minio import Minio
+from minio.commonconfig import Tags
 from objectstore_watcher import contract
 from objectstore_watcher.contract import Ready, WatchSpec
 from objectstore_watcher.errors import InvalidArgument
@@ -306,3 +307,14 @@ def test_more_buckets_than_it_listens_to_are_polled_for(bucket: str) -> None:
     assert type(listen(WatchSpec(uri=uris, endpoint=endpoint))) is Listener
     with pytest.raises(InvalidArgument, match=r"\(detection\): there are 9 buckets; use auto or poll"):
         listen(WatchSpec(uri=uris, endpoint=endpoint, detection="events"))
+
+
+def test_what_no_event_tells_is_polled_for_at_the_interval(minio: MinioServer, bucket: str, wait: Wait) -> None:
+    minio.put(bucket, "key")
+    waiting = wait(f"s3://{bucket}/key", tags={"quality": "passed"}, poll_interval=0.5)
+    waiting.await_stream()
+    tags = Tags.new_object_tags()
+    tags["quality"] = "passed"
+    minio.client().set_object_tags(bucket, "key", tags)
+    assert waiting.end().detected_by == "poll"
+    assert max(waiting.pauses) <= 0.5

@@ -149,6 +149,9 @@ def test_a_look_gets_the_time_until_the_deadline_and_no_more() -> None:
         def read(self, within: float, target: Target) -> bytes | None:
             return None
 
+        def tags(self, within: float, target: Target) -> None:
+            return None
+
     request = time.request(URI, poll_interval=10, timeout=25)
     with pytest.raises(DeadlineExceeded):
         watch(

@@ -43,6 +43,7 @@ class Pod:
         path: its input: a path, or a list of them.
         folder: for the marker directory and the logs.
         platform_env: more variables that the platform gives to all containers.
+        further: its other inputs.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Pod:
         folder: Path,
         *,
         platform_env: Mapping[str, str] | None = None,
+        **further: object,
     ) -> None:
         self.path = path
         self.directory = folder / "markers"
@@ -63,8 +65,9 @@ class Pod:
         self._execution = Execution(
             name=folder.name, bucket=bucket, platform_env={**server.flyte_env(), **(platform_env or {})}
         )
-        (name,) = sensor.python_interface.inputs
-        flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path})
+        self._sensor = sensor
+        name, *_ = sensor.python_interface.inputs
+        flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path}, **further)
         spec = flyte_backend.pod(sensor, MAIN_IMAGE, self._execution)["spec"]
         (main_container,), (watcher_container,) = spec["containers"], spec["initContainers"]
         with ExitStack() as stack:
@@ -122,6 +125,10 @@ class Pod:
     def outputs(self) -> dict[str, Any] | None:
         """What outputs.pb holds; None where there is none."""
         return flyte_backend.outputs(self._server.client(), self._execution)
+
+    def values(self) -> dict[str, Any]:
+        """What outputs.pb holds, as the next task gets it."""
+        return flyte_backend.typed_outputs(self._server.client(), self._execution, self._sensor)
 
     def error(self) -> Any:  # noqa: ANN401  # a protobuf message
         """What error.pb holds; None where there is none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import socket
 
-from flytekit import task, workflow
-from objectstore_sensor import WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
+from flytekit import FlyteFile, task, workflow
+from objectstore_sensor import FromInput, MatchedObject, WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
 
 
 def port_for_metrics() -> int:
@@ -36,6 +36,30 @@ matching = WaitForObjectStoreFile(match="glob", poll_interval=0.2, timeout="1h",
 all_of = WaitForObjectStoreFiles(poll_interval=0.2, timeout="1h", metrics_port=None)
 any_of = WaitForObjectStoreFiles(require="any", poll_interval=0.2, timeout="1h", metrics_port=None)
 listed = WaitForObjectStoreFiles(match="manifest", flag="_SUCCESS", poll_interval=0.2, timeout=30, metrics_port=None)
+
+as_file = WaitForObjectStoreFile(output=FlyteFile, poll_interval=0.2, timeout="1h", metrics_port=None)
+as_object = WaitForObjectStoreFile(output=MatchedObject, poll_interval=0.2, timeout="1h", metrics_port=None)
+as_objects = WaitForObjectStoreFiles(
+    output=MatchedObject, match="glob", min_count=2, poll_interval=0.2, timeout="1h", metrics_port=None
+)
+released = WaitForObjectStoreFile(
+    user_metadata={"Owner": "etl"}, tags={"quality": "passed"}, poll_interval=0.2, timeout="1h", metrics_port=None
+)
+scheduled = WaitForObjectStoreFile(
+    newer_than=FromInput("scheduled_at", minus="1h"), poll_interval=0.2, timeout=3, metrics_port=None
+)
+
+
+def ends_with_a_line(found: MatchedObject) -> bool:
+    return found.read().endswith(b"\n")
+
+
+def is_broken(found: MatchedObject) -> bool:
+    raise KeyError(found.key)
+
+
+judged = WaitForObjectStoreFile(when=ends_with_a_line, poll_interval=0.2, timeout="1h", metrics_port=None)
+broken = WaitForObjectStoreFile(when=is_broken, poll_interval=0.2, timeout="1h", metrics_port=None)
 
 
 @task

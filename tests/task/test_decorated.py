@@ -193,7 +193,7 @@ def test_the_options_are_those_of_the_sensor() -> None:
     own = {field.name: field.default for field in fields(ObjectStoreWait)}
     assert own.pop("input") == "path"
     assert {name: sensor[name].default for name in own} == own
-    assert sensor.keys() - own.keys() == {"self", "name", "metadata", "pod_template", "options"}
+    assert sensor.keys() - own.keys() == {"self", "name", "output", "metadata", "pod_template", "options"}
 
 
 @pytest.mark.timeout(2 * SLOW)

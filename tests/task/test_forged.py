@@ -56,6 +56,17 @@ def test_main_returns_only_what_matches_its_pattern(marker_directory: Path, told
             sensors.matching.execute(path="s3://bucket/in/*.csv")
 
 
+@pytest.mark.parametrize(
+    "objects", [[], [{"uri": "s3://other/key"}], [{"uri": PATH, "last_modified": "yesterday"}]], ids=str
+)
+def test_main_makes_no_object_of_a_marker_that_does_not_tell_of_its_path(
+    marker_directory: Path, objects: list[dict[str, str]]
+) -> None:
+    (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": PATH, "objects": objects}))
+    with pytest.raises(MarkerError, match=r"the marker does not tell of it: .*; find out who else writes there"):
+        sensors.as_object.execute(path=PATH)
+
+
 @pytest.mark.parametrize("kind", ["forbidden", "timeout", "no such kind"])
 def test_main_shows_the_words_of_a_marker_in_one_line_without_control_characters(
     marker_directory: Path, kind: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import urllib.request
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from flyteidl.core.errors_pb2 import ContainerError
 from flyteidl.core.execution_pb2 import ExecutionError
+from minio.commonconfig import Tags
 from objectstore_sensor import WaitForObjectStoreFile
 
 from tests.servers import MinioServer
@@ -56,6 +58,7 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     asked |= {
         "all": (sensors.all_of, [f"s3://{bucket}/{key}" for key in ("day/b.csv", "day/late.csv", "day/b.csv")]),
         "any": (sensors.any_of, [f"s3://{bucket}/{key}" for key in ("never", "day/b.csv", "day/a.csv")]),
+        "released": (sensors.released, f"s3://{bucket}/release.csv"),
         "listed": (sensors.listed, [f"s3://{bucket}/day/manifest"]),
     }
     with ExitStack() as stack:
@@ -135,6 +138,18 @@ def test_those_of_a_list_come_back_of_which_any_was_enough(pods: Pods) -> None:
     pod = pods["any"]
     assert pod.end() == 0, pod.log()
     assert pod.outputs() == {"paths": pod.path[1:]}
+
+
+def test_metadata_and_tags_are_waited_for(pods: Pods, minio: MinioServer) -> None:
+    pod = pods["released"]
+    bucket = pod.path.split("/")[2]
+    minio.client().put_object(bucket, "release.csv", io.BytesIO(b"1"), 1, metadata={"owner": "etl"})
+    pod.reach_request()
+    tags = Tags.new_object_tags()
+    tags["quality"] = "passed"
+    minio.client().set_object_tags(bucket, "release.csv", tags)
+    assert pod.end() == 0, pod.log()
+    assert pod.outputs() == {"path": pod.path}
 
 
 def test_what_a_manifest_lists_comes_back(pods: Pods) -> None:

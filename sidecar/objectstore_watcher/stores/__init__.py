@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,8 @@ class Found:
         version_id: version in a versioned bucket, else empty.
         last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
         unreadable: why its content cannot be read, in words: it is archived, say; else empty.
+        user_metadata: of ``x-amz-meta-*``, the names in lower case; None where that was not asked for, as by a listing.
+        sha256: of the whole content, in hexadecimal; empty where it was not asked for, or the store does not say.
         asked: the path that it was found for: `Target.uri`.
     """
 
@@ -34,6 +36,8 @@ class Found:
     version_id: str = ""
     last_modified: float = 0.0
     unreadable: str = ""
+    user_metadata: Mapping[str, str] | None = field(default=None, compare=False)
+    sha256: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
 
 
@@ -51,6 +55,12 @@ class Store(Protocol):
         """The content of a small object, or None where it is absent; in the same time.
 
         Raises StoreError where it cannot be had, or is longer than `manifests.MAX_BYTES`.
+        """
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """The tags of one object, or None where it is absent; in the same time.
+
+        Raises StoreError where they cannot be had.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from objectstore_watcher.errors import StoreError
@@ -28,6 +28,9 @@ class Abortable(Protocol):
         """As `objectstore_watcher.stores.Store`; no single step takes longer than ``within`` seconds."""
 
     def read(self, within: float, target: Target) -> bytes | None:
+        """The same."""
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The same."""
 
     def give_up(self, after: float) -> StoreError:
@@ -62,6 +65,10 @@ class BoundedStore:
     def read(self, within: float, target: Target) -> bytes | None:
         """The content of a small object, or None where it is absent; raises as `look` does."""
         return self._ask(within, lambda limit: self._store.read(limit, target))
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """The tags of one object, or None where it is absent; raises as `look` does."""
+        return self._ask(within, lambda limit: self._store.tags(limit, target))
 
     def _ask(self, within: float, ask: Callable[[float], T]) -> T:
         within = max(SHORTEST_LOOK, within)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -90,6 +90,10 @@ class CloudStore:
             StoreError: as `look`; or the object is too long.
         """
         return self._run(within, self._read(target))
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """None: tags are of S3 here, and no spec of them asks for any."""
+        return None
 
     def _run(self, within: float, work: Coroutine[Any, Any, T]) -> T:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectstore_watcher import manifests
@@ -57,6 +57,10 @@ class LocalStore:
         if len(data) > manifests.MAX_BYTES:
             raise manifests.too_long(target.uri)
         return data
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """None: files have no tags, and no spec of files asks for them."""
+        return None
 
     def _stat(self, target: Target, name: str) -> Sequence[Found]:
         path = Path(name)

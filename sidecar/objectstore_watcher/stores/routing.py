@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
@@ -53,6 +53,11 @@ class Routes:
         """The content of a small object, or None where it is absent; raises StoreError where it cannot be had."""
         self._asked = self._store_of(target)
         return self._asked.read(within, target)
+
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """The tags of one object, or None where it is absent; raises StoreError where they cannot be had."""
+        self._asked = self._store_of(target)
+        return self._asked.tags(within, target)
 
     def give_up(self, after: float) -> StoreError:
         """Break off what is under way."""

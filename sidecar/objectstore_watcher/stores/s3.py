@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -113,6 +114,9 @@ class S3Store:
         self._batches = Batches()
         self.answers = 0
         self._version_id = spec.version_id or None
+        self._wants_metadata = bool(spec.user_metadata)
+        # Asked for only where it is wanted: with a KMS key, the server then wants leave to decrypt.
+        self._head_headers = {"x-amz-checksum-mode": "ENABLED"} if spec.sha256 else {}
         self._endpoint = spec.endpoint or credentials.endpoint()
         self._region = spec.region or credentials.region()
         self._on_request = on_request
@@ -180,6 +184,34 @@ class S3Store:
             raise manifests.too_long(self._uri)
         return data
 
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """The tags of one object, of its latest version unless the spec names one, or None where it is absent.
+
+        Raises:
+            StoreError: as `look`; or only the tags are refused.
+        """
+        self._http.limit = within
+        self._uri, self._key = target.uri, target.name
+        return self._answered(partial(self._request, "tags", self._tags), self._judge_tags)
+
+    def _tags(self) -> Mapping[str, str]:
+        return dict(self._client.get_object_tags(self._bucket, self._key, self._version_id) or {})
+
+    def _judge_tags(self, error: S3Error) -> None:
+        """Return if the answer means absent."""
+        code, status = error.code or "", error.response.status
+        if code in _ABSENT:
+            return
+        if _KIND_OF_CODE.get(code, _KIND_OF_STATUS.get(status)) == "forbidden":
+            detail = f"the server refuses access to the object's tags ({self._endpoint}: HTTP {status} {code})"
+            raise StoreError(
+                self._uri,
+                detail,
+                cure="grant s3:GetObjectTagging on the object, or wait without tags",
+                kind="forbidden",
+            )
+        self._fail(code, status)
+
     def _answered(self, ask: Callable[[], T], judge: Callable[[S3Error], None]) -> T | None:
         """What ``ask`` returns; asked again in the region that the server names; None where it is absent."""
         try:
@@ -238,12 +270,16 @@ class S3Store:
 
     def _head(self) -> Found:
         bucket, key = self._bucket, self._key
-        found = self._request("head", lambda: self._client.stat_object(bucket, key, version_id=self._version_id))
+        version, headers = self._version_id, dict[str, str | list[str] | tuple[str]](self._head_headers)
+        found = self._request(
+            "head", lambda: self._client.stat_object(bucket, key, version_id=version, extra_headers=headers)
+        )
         if not (found.etag and found.last_modified):  # S3 always gives both; a console answers 200 to any path
             raise self._error("malformed_answer", "an answer without ETag or Last-Modified")
         if (found.size or 0) < 0 or max(len(found.etag), len(found.version_id or "")) > MAX_TEXT:
             raise self._error("malformed_answer", "a size below zero, or an ETag or version that is too long")
         self._accepted = True
+        told: Mapping[str, str] = found.metadata or {}
         return Found(
             bucket=bucket,
             key=key,
@@ -251,7 +287,9 @@ class S3Store:
             etag=found.etag,
             version_id=found.version_id or "",
             last_modified=found.last_modified.timestamp(),
-            unreadable=_archived(found.metadata or {}),
+            unreadable=_archived(told),
+            user_metadata=_user_metadata(told) if self._wants_metadata else None,
+            sha256=_sha256(told),
         )
 
     def _page(self, prefix: str, after: str | None) -> list[Object]:
@@ -405,6 +443,20 @@ def _archived(headers: Mapping[str, str]) -> str:
     if not archive or 'ongoing-request="false"' in headers.get("x-amz-restore", ""):
         return ""
     return f"it is archived ({one_line(archive, 50)})"
+
+
+def _user_metadata(headers: Mapping[str, str]) -> Mapping[str, str]:
+    begin = "x-amz-meta-"
+    return {name.lower()[len(begin) :]: value for name, value in headers.items() if name.lower().startswith(begin)}
+
+
+def _sha256(headers: Mapping[str, str]) -> str:
+    """Of the whole content, in hexadecimal; what the server tells of an upload in parts is no such thing."""
+    told = headers.get("x-amz-checksum-sha256", "")
+    try:
+        return b64decode(told, validate=True).hex()
+    except ValueError:
+        return ""
 
 
 def _code_told(error: S3Error) -> str:

@@ -67,6 +67,10 @@ class WebStore:
         """Not offered: web servers have no manifests, as the contract says."""
         raise NotImplementedError
 
+    def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
+        """None: URLs have no tags, and no spec of them asks for any."""
+        return None
+
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way; the error for a server that does not answer in time."""
         self._http.abort()

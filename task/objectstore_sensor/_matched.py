@@ -1,0 +1,120 @@
+"""``MatchedObject``: the object that was found, as tasks pass it on; reads what was found, or fails."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import IO, Any
+
+from flytekit import FlyteContextManager
+from objectstore_watcher import uri as paths
+from objectstore_watcher.contract import Matched
+
+from objectstore_sensor.errors import ObjectChanged
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchedObject:
+    """An object that a sensor found; Flyte passes it from task to task.
+
+    Attributes:
+        uri: its path, such as ``s3://bucket/key``.
+        key: its key; for a file, its path.
+        size: bytes.
+        etag: ETag without quotes; empty for files.
+        version_id: its version in a versioned bucket; empty elsewhere, and where a listing found it.
+        last_modified: when it was written, by the store's clock; None where that was not told.
+        detected_at: when the watcher saw it.
+    """
+
+    uri: str
+    key: str
+    size: int = 0
+    etag: str = ""
+    version_id: str = ""
+    last_modified: datetime | None = None
+    detected_at: datetime | None = None
+
+    @classmethod
+    def of(cls, matched: Matched, detected_at: str) -> MatchedObject:
+        """The object that a marker tells of.
+
+        Raises:
+            ValueError: the marker's times are none.
+        """
+        location = paths.parse(matched.uri)
+        return cls(
+            uri=matched.uri,
+            key=paths.pattern_of(location),
+            size=matched.size,
+            etag=matched.etag,
+            version_id=matched.version_id,
+            last_modified=_moment(matched.last_modified),
+            detected_at=_moment(detected_at),
+        )
+
+    def open(self) -> IO[bytes]:
+        """Its content as a binary file, read bit by bit with flytekit's own configuration of the store.
+
+        With a version id, of just that version, be the object overwritten or deleted meanwhile. Else of the object as
+        it was found: an overwrite is an error, also one that comes while it is read.
+
+        Raises:
+            ObjectChanged: it has been overwritten or is gone.
+            OSError: it is in another cloud, whose clients do not tell what changes; or the store cannot be reached,
+                refuses access, or has another object by now, while it is read.
+        """
+        location = paths.parse(self.uri)
+        try:
+            if isinstance(location, paths.FileLocation):
+                return self._checked_file(Path(location.path))
+            if isinstance(location, paths.ObjectLocation):
+                return self._checked_object(f"{location.bucket}/{location.key}")
+        except FileNotFoundError as error:
+            raise ObjectChanged(self.uri, "is gone") from error
+        raise OSError(errno.ENOTSUP, "only objects of S3 and files are read so; use FlyteFile", self.uri)
+
+    def read(self) -> bytes:
+        """Its whole content.
+
+        Raises:
+            ObjectChanged: it has been overwritten or is gone, be it while it is read.
+            OSError: the store cannot be reached, or refuses access.
+        """
+        with self.open() as file:
+            try:
+                return file.read()
+            except OSError as error:
+                if error.errno == errno.EBUSY:  # how s3fs says that the ETag is another by now
+                    raise ObjectChanged(self.uri, "has been overwritten while it was read") from error
+                raise
+
+    def _checked_file(self, path: Path) -> IO[bytes]:
+        file = path.open("rb")
+        status = path.stat()
+        if status.st_size != self.size or (self.last_modified and not _is_same(status.st_mtime, self.last_modified)):
+            file.close()
+            raise ObjectChanged(self.uri, f"has been overwritten: {status.st_size} bytes, {status.st_mtime:.3f}")
+        return file
+
+    def _checked_object(self, path: str) -> IO[bytes]:
+        access = FlyteContextManager.current_context().file_access
+        store = access.get_filesystem("s3", version_aware=bool(self.version_id))
+        store.invalidate_cache(path)  # of what was listed before
+        version = {"version_id": self.version_id} if self.version_id else {}
+        file: Any = store.open(path, "rb", **version)
+        if (etag := str(file.details.get("ETag", "")).strip('"')) != self.etag:
+            file.close()
+            raise ObjectChanged(self.uri, f"has been overwritten: it has the ETag {etag}, not {self.etag}")
+        return file
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+
+
+def _is_same(written: float, moment: datetime) -> bool:
+    """To the millisecond, which is what the marker tells."""
+    return abs(datetime.fromtimestamp(written, timezone.utc) - moment) < timedelta(milliseconds=2)
