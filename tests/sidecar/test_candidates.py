@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from objectstore_watcher import contract, waiting
+from objectstore_watcher import contract, sidecar, waiting
 from objectstore_watcher.contract import Matched, Ready, Request, Verdict, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, MarkerError, WatcherDied
+from objectstore_watcher.sidecar import Sidecar
 from objectstore_watcher.watch import REFUSED, Polled, watch
 
 from tests.servers import MinioServer, eventually
@@ -182,6 +183,8 @@ def test_a_watcher_that_is_killed_goes_on_where_it_was(
     watcher.process.wait()
     if at != "offered":
         contract.decide(marker_directory, 1, Verdict(accepted=at == "accepted"))
+    if at == "accepted":
+        Path(str(spec.uri)).unlink()  # what was accepted was there
     numbers: list[int] = []
     start("--dir", marker_directory)
 
@@ -194,6 +197,24 @@ def test_a_watcher_that_is_killed_goes_on_where_it_was(
     if at != "refused":
         assert candidate
         assert ready == candidate[1]
+
+
+def test_a_watcher_that_waits_for_a_verdict_lives(
+    marker_directory: Path, spec: WatchSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidecar, "STUCK_AFTER", 0.5)
+    spec = WatchSpec(**{**vars(spec), "request_timeout": 0.1})
+    waiting.ask(marker_directory, spec, candidates=True)
+    watcher = Sidecar(marker_directory, None, lambda event: None, threading.Event())
+    watcher.check()
+    worker = threading.Thread(target=watcher.work)
+    worker.start()
+    eventually(lambda: contract.undecided(marker_directory) == 1, "a candidate")
+    time.sleep(2)  # it counts as stuck after 0.8 s
+    assert watcher.alive()
+    contract.decide(marker_directory, 1, Verdict(accepted=True))
+    worker.join()
+    assert contract.read(marker_directory, Ready)
 
 
 def test_a_second_watcher_in_the_same_directory_does_no_harm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
@@ -49,7 +50,17 @@ def test_an_object_counts_that_is_no_older_than_the_input_allows(
             user.daily(kickoff=NOON, path=path)
 
 
-def test_a_time_of_no_zone_is_utc_as_flyte_takes_it(tmp_path: Path) -> None:
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's own zone is not UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_time_of_no_zone_is_utc_as_flyte_takes_it(tmp_path: Path, elsewhere: None) -> None:
     assert FromInput("at").text({"at": datetime(2026, 6, 1, 12, 0)}) == "2026-06-01T12:00:00+00:00"
     assert FromInput("at", minus=60).text({"at": NOON}) == "2026-06-01T11:59:00+00:00"
     path = written_at(tmp_path / "file", NOON)

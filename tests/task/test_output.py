@@ -175,6 +175,12 @@ class TestLocally:
             self.minio.put(self.bucket, key, b"overwritten")
         assert {key: each.read() for key, each in found.items()} == {key: key.encode() for key in hostile.KEYS}
 
+    def test_what_s3fs_remembers_of_a_listing_does_not_count(self) -> None:
+        store = FlyteContextManager.current_context().file_access.get_filesystem("s3", version_aware=False)
+        assert store.ls(f"{self.bucket}/day")
+        self.minio.put(self.bucket, "day/a.csv", b"b")
+        assert sensors.as_object(path=self.uri).read() == b"b"
+
     def test_read_says_so_in_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
         opened = MatchedObject.open
 
