@@ -255,8 +255,8 @@ class _Wait:
             # The backoff alone can be shorter than the interval, and ask more of a server that asks for less.
             return interval + self._uniform(0, backoff)
         self._errors_in_row = 0
-        # Of tags, and of what the task's own condition depends on, no event tells.
-        if self._ear.flows and not self._request.spec.tags and not self._has_judge:
+        # Of what the task's own condition depends on, no event tells.
+        if self._ear.flows and not self._has_judge:
             interval = max(interval, min(SAFETY_CAP, SAFETY_POLLS * interval))
         # Sensors that were started together must not poll in step.
         pause = self._uniform(0, interval) if self._polls == 1 else max(0.0, interval - taken)

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,12 @@ import urllib3
 from minio import Minio
 from minio.commonconfig import Tags
 from objectstore_watcher import contract
-from objectstore_watcher.contract import Ready, WatchSpec
+from objectstore_watcher.contract import Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument
 from objectstore_watcher.stores import listen
 from objectstore_watcher.stores.events import MOST_STREAMS
-from objectstore_watcher.stores.hints import Listener
+from objectstore_watcher.stores.hints import Listener, Streamed
+from objectstore_watcher.watch import Pausing, watch
 
 from tests.bench.instruments import RecordingProxy
 from tests.moto_server import MotoServer
@@ -28,7 +31,7 @@ from tests.servers import ROOT, MinioServer, eventually
 from tests.sidecar.conftest import Start
 from tests.sidecar.listeners import Waiting, listening_threads, waits
 from tests.sidecar.tls import Certificates
-from tests.sidecar.tools import takes_requests
+from tests.sidecar.tools import Diary, takes_requests
 
 LONG = 3600
 """Seconds of a poll interval during which no test polls twice."""
@@ -309,12 +312,28 @@ def test_more_buckets_than_it_listens_to_are_polled_for(bucket: str) -> None:
         listen(WatchSpec(uri=uris, endpoint=endpoint, detection="events"))
 
 
-def test_what_no_event_tells_is_polled_for_at_the_interval(minio: MinioServer, bucket: str, wait: Wait) -> None:
+def test_a_tag_that_is_set_has_an_event_too(minio: MinioServer, bucket: str, wait: Wait) -> None:
     minio.put(bucket, "key")
-    waiting = wait(f"s3://{bucket}/key", tags={"quality": "passed"}, poll_interval=0.5)
+    waiting = wait(f"s3://{bucket}/key", tags={"quality": "passed"}, poll_interval=LONG)
     waiting.await_stream()
     tags = Tags.new_object_tags()
     tags["quality"] = "passed"
     minio.client().set_object_tags(bucket, "key", tags)
-    assert waiting.end().detected_by == "poll"
-    assert max(waiting.pauses) <= 0.5
+    assert waiting.end().detected_by == "event"
+
+
+def test_a_condition_of_the_tasks_own_is_asked_at_the_interval(
+    minio: MinioServer, bucket: str, flyte_env: dict[str, str]
+) -> None:
+    """What it depends on may change without an event."""
+    minio.put(bucket, "key")
+    diary, asked = Diary(), list[float]()
+
+    def judge(ready: Ready) -> bool:
+        asked.append(time.monotonic())
+        return len([event for event in diary if isinstance(event, Streamed)]) > 0 and len(asked) > 5
+
+    request = Request(spec=WatchSpec(uri=f"s3://{bucket}/key", poll_interval=0.3))
+    watch(request, stop=threading.Event(), observe=diary.append, judge=judge)
+    pauses = [event.seconds for event in diary if isinstance(event, Pausing)]
+    assert max(pauses) <= 0.3
