@@ -60,6 +60,9 @@ FEATURES = {
         later={"in/2": None},
         found=["in/1", "in/3"],
     ),
+    "judged": Feature(
+        sensor=workflows.judged, asked="data", before={"data": b"half a li"}, later={"data": b"a line\n"}, found="data"
+    ),
     "listed": Feature(
         sensor=workflows.listed,
         asked=["manifest"],

@@ -14,7 +14,7 @@ from kubernetes.client import (
     V1Volume,
     V1VolumeMount,
 )
-from objectstore_sensor import ObjectStoreWait, WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
+from objectstore_sensor import MatchedObject, ObjectStoreWait, WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
 
 CONFIG_MAP = "workflows"
 
@@ -63,6 +63,13 @@ complete = WaitForObjectStoreFiles(flag="_SUCCESS", **WAIT)
 first = WaitForObjectStoreFiles(require="any", **WAIT)
 exactly = WaitForObjectStoreFiles(match="glob", expected_count=2, **WAIT)
 listed = WaitForObjectStoreFiles(match="manifest", **WAIT)
+
+
+def ends_well(found: MatchedObject) -> bool:
+    return found.read().endswith(b"\n")
+
+
+judged = WaitForObjectStoreFile(when=ends_well, **WAIT)
 
 
 @task(

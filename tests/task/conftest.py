@@ -10,7 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from flytekit import FlyteContextManager
+from flytekit.configuration import DataConfig
 from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.data_persistence import FileAccessProvider
 
 Module = Callable[[str], ModuleType]
 
@@ -41,3 +44,12 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
     for name in imported:
         sys.modules.pop(name, None)
     del FlyteEntities.entities[known:]
+
+
+@pytest.fixture
+def configured(flyte_env: dict[str, str], tmp_path: Path) -> Iterator[None]:
+    """flytekit read its own configuration before the tests' server was there: reads it again."""
+    access = FileAccessProvider(str(tmp_path / "sandbox"), str(tmp_path / "raw"), data_config=DataConfig.auto())
+    context = FlyteContextManager.current_context()
+    with FlyteContextManager.with_context(context.with_file_access(access)):
+        yield

@@ -14,7 +14,7 @@ ARRIVES_AFTER = 0.5
 
 @pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
 def test_a_local_wait_gives_what_the_pod_gives(
-    feature: Feature, minio: MinioServer, bucket: str, flyte_env: dict[str, str]
+    feature: Feature, minio: MinioServer, bucket: str, configured: None
 ) -> None:
     def change() -> None:
         for key, data in feature.later.items():

@@ -12,7 +12,6 @@ from typing import IO, Any
 
 import pytest
 from flytekit import FlyteContextManager, FlyteFile
-from flytekit.configuration import DataConfig
 from flytekit.core.data_persistence import FileAccessProvider
 from flytekit.exceptions.system import FlyteDownloadDataException
 from flytekit.models.types import SimpleType
@@ -35,15 +34,6 @@ SENSOR = "WaitForObjectStoreFile(output=MatchedObject, timeout=5)\n"
 
 def versioned(minio: MinioServer, bucket: str) -> None:
     minio.client().set_bucket_versioning(bucket, VersioningConfig(ENABLED))
-
-
-@pytest.fixture
-def configured(flyte_env: dict[str, str], tmp_path: Path) -> Iterator[None]:
-    """flytekit read its own configuration before the tests' server was there: reads it again."""
-    access = FileAccessProvider(str(tmp_path / "sandbox"), str(tmp_path / "raw"), data_config=DataConfig.auto())
-    context = FlyteContextManager.current_context()
-    with FlyteContextManager.with_context(context.with_file_access(access)):
-        yield
 
 
 @pytest.fixture
