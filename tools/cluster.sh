@@ -155,7 +155,7 @@ down() {
 # on images of k8s/airgap, whose label they have, left without a name.
 remove_own_images() {
   local mark name image own=()
-  for mark in "$CACHE"/images/*; do
+  for mark in "$CACHE"/images/* "$settings_image"; do
     name=$(basename "$mark")
     for image in $("$ENGINE" image ls --format '{{.Repository}}:{{.Tag}}'); do
       case $image in "$name":* | "localhost/$name":*) own+=("$image") ;; esac
@@ -230,11 +230,17 @@ push() {
 }
 
 build() {
-  local name=${1:?usage: tools/cluster.sh build NAME ARGUMENTS...} base options
+  local name=${1:?usage: tools/cluster.sh build NAME ARGUMENTS...} base options=()
   shift
   use_engine
   base=$(python_image)
-  mapfile -t options < <(host_settings)
+  host_settings
+  if [ "$ENGINE" = podman ]; then
+    mapfile -t options < <(mounted_settings)
+  elif need_settings; then
+    step 'image of the package settings of this host' build_settings_image "$base"
+    options=(--build-arg "BUILD_IMAGE=$settings_image")
+  fi
   step "image $name" build_image "$name" --build-arg "BASE_IMAGE=$base" "${options[@]}" "$@"
 }
 

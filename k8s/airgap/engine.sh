@@ -97,34 +97,73 @@ build_image() {
   "$ENGINE" build --network=host --tag "$name" "$@"
 }
 
-# host_settings: prints, one a line, the build options that let pip and uv find
-# the package index as they do on the host. All are mounts, of which an image keeps
-# at most empty files. Docker's build cannot mount files of the host: there it
-# prints none.
+# Docker's build mounts no files of the host: there its first stage starts from this image.
+readonly settings_image=objectstore-sensor-build-settings
+readonly settings=$CACHE/build-settings
+readonly certificates=/etc/ssl/certs/ca-certificates.crt # in the image
+
+# host_settings: writes what lets pip and uv find the package index in a build as they
+# do on the host: pip.conf, uv.toml and, where the host names one, a CA bundle.
 host_settings() {
-  local dir=$CACHE/build-settings settings bundle certificates=/etc/ssl/certs/ca-certificates.crt
-  [ "$ENGINE" = podman ] || return 0
-  mkdir -p "$dir"
+  local found bundle
+  rm -rf "$settings"
+  mkdir -p "$settings"
   # pip knows it as global.NAME='VALUE' (files) and :env:.NAME='VALUE' (PIP_NAME).
-  settings=$(python3 -m pip config list 2>/dev/null |
-    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" | sort --unique) || settings=
-  bundle=${SSL_CERT_FILE:-$(sed -n 's/^cert = //p' <<<"$settings" | head -n 1)}
-  if [ -f "$bundle" ]; then
-    printf -- '--volume=%s:ro\n' "$bundle:$certificates"
-  fi
+  found=$(pip_settings |
+    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" | sort --unique) || found=
+  bundle=${SSL_CERT_FILE:-$(sed -n 's/^cert = //p' <<<"$found" | head -n 1)}
+  [ ! -f "$bundle" ] || install --mode=644 "$bundle" "$settings/ca-certificates.crt"
   {
     printf '[global]\n'
     # shellcheck disable=SC2001 # line by line
-    sed "s|^cert = .*|cert = $certificates|" <<<"$settings"
-  } >"$dir/pip.conf"
+    sed "s|^cert = .*|cert = $certificates|" <<<"$found"
+  } >"$settings/pip.conf"
   {
     printf 'native-tls = true\n'
-    sed -n 's/^index-url = \(.*\)/index-url = "\1"/p' <<<"$settings"
-  } >"$dir/uv.toml"
-  printf -- '--volume=%s:ro\n' "$dir/pip.conf:/etc/pip.conf" "$dir/uv.toml:/etc/uv/uv.toml"
+    sed -n 's/^index-url = \(.*\)/index-url = "\1"/p' <<<"$found"
+  } >"$settings/uv.toml"
+}
+
+# pip_settings: of the first python3 that has pip: make's own, of .venv, has none.
+pip_settings() {
+  local python
+  while read -r python; do
+    if "$python" -m pip config list 2>/dev/null; then
+      return
+    fi
+  done < <(type -ap python3)
+}
+
+# mounted_settings: prints, one a line, podman's build options that mount them, of which
+# an image keeps at most empty files.
+mounted_settings() {
+  printf -- '--volume=%s:ro\n' "$settings/pip.conf:/etc/pip.conf" "$settings/uv.toml:/etc/uv/uv.toml"
+  if [ -e "$settings/ca-certificates.crt" ]; then
+    printf -- '--volume=%s:ro\n' "$settings/ca-certificates.crt:$certificates"
+  fi
   if [ -d "${PIP_FIND_LINKS:-}" ]; then
     printf -- '--volume=%s:ro\n' "$PIP_FIND_LINKS:$PIP_FIND_LINKS"
   fi
+}
+
+# need_settings: whether the host has any to put into an image. A password in a URL is
+# left out, which the image would keep, and a directory, which is not in it.
+need_settings() {
+  if grep --quiet '://[^/]*@' "$settings/pip.conf"; then
+    printf '%s\n' >&2 'warning: a package index of pip has a password in its URL: it is kept from "docker build",' \
+      'which would leave it in an image; use podman, whose build only mounts it'
+  fi
+  sed --in-place -e '/:\/\/[^/]*@/d' -e '/^find-links = \//d' "$settings/pip.conf" "$settings/uv.toml"
+  [ -e "$settings/ca-certificates.crt" ] || grep --quiet :// "$settings/pip.conf"
+}
+
+# build_settings_image BASE
+build_settings_image() {
+  {
+    printf 'FROM %s\nCOPY pip.conf /etc/\nCOPY uv.toml /etc/uv/\n' "$1"
+    [ ! -e "$settings/ca-certificates.crt" ] || printf 'COPY ca-certificates.crt %s\n' "$certificates"
+  } >"$settings/Dockerfile"
+  build_image "$settings_image" "$settings"
 }
 
 # image_field NAME GO-TEMPLATE: a field of a local image, empty if there is none.

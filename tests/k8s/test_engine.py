@@ -170,3 +170,48 @@ def test_a_wrong_choice_of_images_is_told_before_anything_is_pulled(tmp_path: Pa
     with pytest.raises(subprocess.CalledProcessError):
         shell("tools/cluster.sh base", IMAGES="stok")
     assert "pull" not in (tmp_path / "docker.calls").read_text()
+
+
+BUILD = "tools/cluster.sh build watcher --file sidecar/Dockerfile . 2>&1"
+
+
+def docker_with_the_base(directory: Path) -> Path:
+    """A docker that has every image it is asked for; the file of its calls."""
+    return stand_in(directory, "docker", "case $1 in image) echo sha256:1 ;; esac")
+
+
+def builds(calls: Path) -> list[str]:
+    return [call for call in calls.read_text().splitlines() if call.startswith("build ")]
+
+
+def test_docker_gets_the_hosts_package_settings_as_an_image_to_build_from(tmp_path: Path, shell: Shell) -> None:
+    """Its build mounts no files of the host: behind a proxy with a certificate of its own, pip found nothing."""
+    bundle = tmp_path / "own.crt"
+    bundle.write_text("certificate")
+    calls = docker_with_the_base(tmp_path)
+    shell(BUILD, SSL_CERT_FILE=str(bundle), PIP_INDEX_URL="https://index.example/simple")
+    settings = tmp_path / "cache" / "build-settings"
+    first, second = builds(calls)
+    assert first == f"build --network=host --tag objectstore-sensor-build-settings {settings}"
+    assert "--build-arg BASE_IMAGE=python:3.11-slim-bookworm" in second
+    assert "--build-arg BUILD_IMAGE=objectstore-sensor-build-settings" in second
+    assert (settings / "ca-certificates.crt").read_text() == "certificate"
+    assert "index-url = https://index.example/simple\n" in (settings / "pip.conf").read_text()
+    assert 'index-url = "https://index.example/simple"\n' in (settings / "uv.toml").read_text()
+    assert "COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt" in (settings / "Dockerfile").read_text()
+
+
+def test_docker_builds_from_the_base_alone_where_the_host_has_no_package_settings(tmp_path: Path, shell: Shell) -> None:
+    calls = docker_with_the_base(tmp_path)
+    shell(BUILD, PIP_CONFIG_FILE=os.devnull)
+    (build,) = builds(calls)
+    assert "BUILD_IMAGE" not in build
+
+
+def test_a_password_in_an_index_is_kept_from_dockers_images(tmp_path: Path, shell: Shell) -> None:
+    calls = docker_with_the_base(tmp_path)
+    told = shell(BUILD, PIP_INDEX_URL="https://user:hunter2@index.example/simple", PIP_CONFIG_FILE=os.devnull)
+    assert len(builds(calls)) == 1
+    assert not any("hunter2" in file.read_text() for file in (tmp_path / "cache" / "build-settings").iterdir())
+    assert "warning: a package index of pip has a password in its URL" in told
+    assert "hunter2" not in told
