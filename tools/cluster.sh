@@ -15,6 +15,7 @@
 #   tools/cluster.sh down                 deletes it and the images of our own; says what stays
 #
 # IMAGES=stock or IMAGES=airgap chooses; without it the registry is asked.
+# ENGINE=docker or ENGINE=podman, where both work; without it docker, or the cluster's own.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/k8s/airgap/engine.sh"
 
@@ -132,6 +133,7 @@ create() {
   step 'cluster: remove what is left of an old one' remove
   need_ports "$config"
   mkdir -p "$state"
+  printf '%s\n' "$ENGINE" >"$state/engine"
   step "cluster: create ($images images)" \
     kind create cluster --config "$config" --image "$node" --wait 180s
   # Ready nodes do not mean that names resolve.
@@ -177,6 +179,7 @@ tell_what_stays() {
     printf '    remove with: %s image prune --all --filter label=objectstore-sensor.recipe\n' "$ENGINE"
   fi
   printf '  images that were pulled, and what builds on them left without a name: %s image prune\n' "$ENGINE"
+  [ "$ENGINE" = podman ] || printf '  what BuildKit keeps of builds: docker builder prune\n'
   if [ -e "$podman_settings" ]; then
     printf '  %s: without it podman starts no container here; remove it with podman\n' "$podman_settings"
   fi

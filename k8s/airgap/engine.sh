@@ -7,9 +7,11 @@
 readonly podman_packages='podman netavark aardvark-dns iptables runc'
 readonly podman_settings=/etc/containers/containers.conf.d/50-objectstore-sensor.conf
 
-# use_engine: sets ENGINE to docker or podman, the first that works here.
+# use_engine: sets ENGINE to docker or podman: as the environment says, else the one that
+# the cluster was made with, else the first that works here.
 # Where neither does, podman is installed if this is Debian (or Ubuntu) and root.
 use_engine() {
+  check_choice
   ENGINE=$(find_engine)
   if [ -z "$ENGINE" ]; then
     install_podman
@@ -21,9 +23,30 @@ use_engine() {
   fi
 }
 
+check_choice() {
+  local made
+  made=$(cluster_engine)
+  case ${ENGINE:=} in
+  '' | docker | podman) ;;
+  *) die "ENGINE=$ENGINE: unknown; leave it out, or set it to docker or podman" ;;
+  esac
+  if [ "$ENGINE" = docker ] && [ -z "$(find_engine)" ]; then
+    die 'ENGINE=docker: "docker info" does not work here; start docker, or leave ENGINE out'
+  fi
+  if [ -n "$ENGINE" ] && [ -n "$made" ] && [ "$ENGINE" != "$made" ]; then
+    die "ENGINE=$ENGINE: the cluster was made with $made; remove it first, by make kind-down without ENGINE"
+  fi
+}
+
+# cluster_engine: what the cluster was made with, nothing where there is none. Another
+# engine that is started later would find neither the cluster nor its images.
+cluster_engine() {
+  cat "$CACHE/cluster/engine" 2>/dev/null || true
+}
+
 find_engine() {
   local engine
-  for engine in docker podman; do
+  for engine in ${ENGINE:-$(cluster_engine) docker podman}; do
     if have "$engine" && ! is_podman_as_docker "$engine" && timeout 30 "$engine" info >/dev/null 2>&1; then
       printf '%s' "$engine"
       return

@@ -76,6 +76,43 @@ def test_the_first_engine_that_works_is_taken_by_its_own_name(
     assert shell(FIND) == engine
 
 
+def test_the_engine_that_the_cluster_was_made_with_is_taken_whatever_else_works(tmp_path: Path, shell: Shell) -> None:
+    """A docker that was started later found no cluster, and make kind-down left podman's running, its ports taken."""
+    program(tmp_path, "docker", DOCKER)
+    program(tmp_path, "podman", PODMAN)
+    (tmp_path / "cache" / "cluster").mkdir(parents=True)
+    (tmp_path / "cache" / "cluster" / "engine").write_text("podman\n")
+    assert shell(FIND) == "podman"
+    assert "KIND_EXPERIMENTAL_PROVIDER=podman" in shell("tools/cluster.sh env")
+
+
+def test_the_environment_chooses_between_two_engines(tmp_path: Path, shell: Shell) -> None:
+    program(tmp_path, "docker", DOCKER)
+    program(tmp_path, "podman", PODMAN)
+    assert [shell(FIND, ENGINE=engine) for engine in ("docker", "podman")] == ["docker", "podman"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [
+        ("dokcer", "ENGINE=dokcer: unknown; leave it out, or set it to docker or podman"),
+        ("docker", 'ENGINE=docker: "docker info" does not work here; start docker, or leave ENGINE out'),
+        (
+            "podman",
+            "ENGINE=podman: the cluster was made with docker; remove it first, by make kind-down without ENGINE",
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be_had_is_told(tmp_path: Path, shell: Shell, engine: str, error: str) -> None:
+    program(tmp_path, "docker", DOCKER, runs=False)
+    program(tmp_path, "podman", PODMAN)
+    (tmp_path / "cache" / "cluster").mkdir(parents=True)
+    (tmp_path / "cache" / "cluster" / "engine").write_text("docker\n")
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        shell("tools/cluster.sh id image 2>&1", ENGINE=engine)
+    assert failure.value.stdout == f"error: {error}\n"
+
+
 def test_with_docker_the_base_of_our_images_is_pulled_where_it_is_not_there(tmp_path: Path, shell: Shell) -> None:
     program(tmp_path, "docker", DOCKER)
     base = shell("tools/cluster.sh base")
