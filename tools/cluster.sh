@@ -171,7 +171,7 @@ remove_own_images() {
 # tell_what_stays: what the next cluster would take long to get again, or not run without.
 tell_what_stays() {
   local images
-  images=$("$ENGINE" image ls --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | xargs)
+  images=$("$ENGINE" image ls --filter dangling=false --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | xargs)
   printf 'stays, for the next cluster:\n'
   printf '  %s: downloads and builds; remove with rm -r\n' "$CACHE"
   if [ -n "$images" ]; then

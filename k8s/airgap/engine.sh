@@ -113,11 +113,12 @@ listens() {
 }
 
 # build_image NAME ARGUMENTS...: docker or podman build. On the host's network:
-# package indexes may be reachable only as the host reaches them.
+# package indexes may be reachable only as the host reaches them. Docker's old builder
+# would keep the container of a step that fails, and it its image.
 build_image() {
   local name=$1
   shift
-  "$ENGINE" build --network=host --tag "$name" "$@"
+  "$ENGINE" build --network=host --force-rm --tag "$name" "$@"
 }
 
 # Docker's build mounts no files of the host: there its first stage starts from this image.

@@ -229,7 +229,7 @@ def test_docker_gets_the_hosts_package_settings_as_an_image_to_build_from(tmp_pa
     shell(BUILD, SSL_CERT_FILE=str(bundle), PIP_INDEX_URL="https://index.example/simple")
     settings = tmp_path / "cache" / "build-settings"
     first, second = builds(calls)
-    assert first == f"build --network=host --tag objectstore-sensor-build-settings {settings}"
+    assert first == f"build --network=host --force-rm --tag objectstore-sensor-build-settings {settings}"
     assert "--build-arg BASE_IMAGE=python:3.11-slim-bookworm" in second
     assert "--build-arg BUILD_IMAGE=objectstore-sensor-build-settings" in second
     assert (settings / "ca-certificates.crt").read_text() == "certificate"
