@@ -15,6 +15,7 @@
 #   tools/cluster.sh down                 deletes it and the images of our own; says what stays
 #
 # IMAGES=stock or IMAGES=airgap chooses; without it the registry is asked.
+# ENGINE=docker or ENGINE=podman, where both work; without it docker, or the cluster's own.
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/k8s/airgap/engine.sh"
 
@@ -132,6 +133,7 @@ create() {
   step 'cluster: remove what is left of an old one' remove
   need_ports "$config"
   mkdir -p "$state"
+  printf '%s\n' "$ENGINE" >"$state/engine"
   step "cluster: create ($images images)" \
     kind create cluster --config "$config" --image "$node" --wait 180s
   # Ready nodes do not mean that names resolve.
@@ -155,7 +157,7 @@ down() {
 # on images of k8s/airgap, whose label they have, left without a name.
 remove_own_images() {
   local mark name image own=()
-  for mark in "$CACHE"/images/*; do
+  for mark in "$CACHE"/images/* "$settings_image"; do
     name=$(basename "$mark")
     for image in $("$ENGINE" image ls --format '{{.Repository}}:{{.Tag}}'); do
       case $image in "$name":* | "localhost/$name":*) own+=("$image") ;; esac
@@ -169,7 +171,7 @@ remove_own_images() {
 # tell_what_stays: what the next cluster would take long to get again, or not run without.
 tell_what_stays() {
   local images
-  images=$("$ENGINE" image ls --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | xargs)
+  images=$("$ENGINE" image ls --filter dangling=false --filter label=objectstore-sensor.recipe --format '{{.Repository}}:{{.Tag}}' | xargs)
   printf 'stays, for the next cluster:\n'
   printf '  %s: downloads and builds; remove with rm -r\n' "$CACHE"
   if [ -n "$images" ]; then
@@ -177,6 +179,7 @@ tell_what_stays() {
     printf '    remove with: %s image prune --all --filter label=objectstore-sensor.recipe\n' "$ENGINE"
   fi
   printf '  images that were pulled, and what builds on them left without a name: %s image prune\n' "$ENGINE"
+  [ "$ENGINE" = podman ] || printf '  what BuildKit keeps of builds: docker builder prune\n'
   if [ -e "$podman_settings" ]; then
     printf '  %s: without it podman starts no container here; remove it with podman\n' "$podman_settings"
   fi
@@ -230,11 +233,17 @@ push() {
 }
 
 build() {
-  local name=${1:?usage: tools/cluster.sh build NAME ARGUMENTS...} base options
+  local name=${1:?usage: tools/cluster.sh build NAME ARGUMENTS...} base options=()
   shift
   use_engine
   base=$(python_image)
-  mapfile -t options < <(host_settings)
+  host_settings
+  if [ "$ENGINE" = podman ]; then
+    mapfile -t options < <(mounted_settings)
+  elif need_settings; then
+    step 'image of the package settings of this host' build_settings_image "$base"
+    options=(--build-arg "BUILD_IMAGE=$settings_image")
+  fi
   step "image $name" build_image "$name" --build-arg "BASE_IMAGE=$base" "${options[@]}" "$@"
 }
 

@@ -7,9 +7,11 @@
 readonly podman_packages='podman netavark aardvark-dns iptables runc'
 readonly podman_settings=/etc/containers/containers.conf.d/50-objectstore-sensor.conf
 
-# use_engine: sets ENGINE to docker or podman, the first that works here.
+# use_engine: sets ENGINE to docker or podman: as the environment says, else the one that
+# the cluster was made with, else the first that works here.
 # Where neither does, podman is installed if this is Debian (or Ubuntu) and root.
 use_engine() {
+  check_choice
   ENGINE=$(find_engine)
   if [ -z "$ENGINE" ]; then
     install_podman
@@ -21,9 +23,30 @@ use_engine() {
   fi
 }
 
+check_choice() {
+  local made
+  made=$(cluster_engine)
+  case ${ENGINE:=} in
+  '' | docker | podman) ;;
+  *) die "ENGINE=$ENGINE: unknown; leave it out, or set it to docker or podman" ;;
+  esac
+  if [ "$ENGINE" = docker ] && [ -z "$(find_engine)" ]; then
+    die 'ENGINE=docker: "docker info" does not work here; start docker, or leave ENGINE out'
+  fi
+  if [ -n "$ENGINE" ] && [ -n "$made" ] && [ "$ENGINE" != "$made" ]; then
+    die "ENGINE=$ENGINE: the cluster was made with $made; remove it first, by make kind-down without ENGINE"
+  fi
+}
+
+# cluster_engine: what the cluster was made with, nothing where there is none. Another
+# engine that is started later would find neither the cluster nor its images.
+cluster_engine() {
+  cat "$CACHE/cluster/engine" 2>/dev/null || true
+}
+
 find_engine() {
   local engine
-  for engine in docker podman; do
+  for engine in ${ENGINE:-$(cluster_engine) docker podman}; do
     if have "$engine" && ! is_podman_as_docker "$engine" && timeout 30 "$engine" info >/dev/null 2>&1; then
       printf '%s' "$engine"
       return
@@ -90,41 +113,81 @@ listens() {
 }
 
 # build_image NAME ARGUMENTS...: docker or podman build. On the host's network:
-# package indexes may be reachable only as the host reaches them.
+# package indexes may be reachable only as the host reaches them. Docker's old builder
+# would keep the container of a step that fails, and it its image.
 build_image() {
   local name=$1
   shift
-  "$ENGINE" build --network=host --tag "$name" "$@"
+  "$ENGINE" build --network=host --force-rm --tag "$name" "$@"
 }
 
-# host_settings: prints, one a line, the build options that let pip and uv find
-# the package index as they do on the host. All are mounts, of which an image keeps
-# at most empty files. Docker's build cannot mount files of the host: there it
-# prints none.
+# Docker's build mounts no files of the host: there its first stage starts from this image.
+readonly settings_image=objectstore-sensor-build-settings
+readonly settings=$CACHE/build-settings
+readonly certificates=/etc/ssl/certs/ca-certificates.crt # in the image
+
+# host_settings: writes what lets pip and uv find the package index in a build as they
+# do on the host: pip.conf, uv.toml and, where the host names one, a CA bundle.
 host_settings() {
-  local dir=$CACHE/build-settings settings bundle certificates=/etc/ssl/certs/ca-certificates.crt
-  [ "$ENGINE" = podman ] || return 0
-  mkdir -p "$dir"
+  local found bundle
+  rm -rf "$settings"
+  mkdir -p "$settings"
   # pip knows it as global.NAME='VALUE' (files) and :env:.NAME='VALUE' (PIP_NAME).
-  settings=$(python3 -m pip config list 2>/dev/null |
-    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" | sort --unique) || settings=
-  bundle=${SSL_CERT_FILE:-$(sed -n 's/^cert = //p' <<<"$settings" | head -n 1)}
-  if [ -f "$bundle" ]; then
-    printf -- '--volume=%s:ro\n' "$bundle:$certificates"
-  fi
+  found=$(pip_settings |
+    sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'\$/\2 = \3/p" | sort --unique) || found=
+  bundle=${SSL_CERT_FILE:-$(sed -n 's/^cert = //p' <<<"$found" | head -n 1)}
+  [ ! -f "$bundle" ] || install --mode=644 "$bundle" "$settings/ca-certificates.crt"
   {
     printf '[global]\n'
     # shellcheck disable=SC2001 # line by line
-    sed "s|^cert = .*|cert = $certificates|" <<<"$settings"
-  } >"$dir/pip.conf"
+    sed "s|^cert = .*|cert = $certificates|" <<<"$found"
+  } >"$settings/pip.conf"
   {
     printf 'native-tls = true\n'
-    sed -n 's/^index-url = \(.*\)/index-url = "\1"/p' <<<"$settings"
-  } >"$dir/uv.toml"
-  printf -- '--volume=%s:ro\n' "$dir/pip.conf:/etc/pip.conf" "$dir/uv.toml:/etc/uv/uv.toml"
+    sed -n 's/^index-url = \(.*\)/index-url = "\1"/p' <<<"$found"
+  } >"$settings/uv.toml"
+}
+
+# pip_settings: of the first python3 that has pip: make's own, of .venv, has none.
+pip_settings() {
+  local python
+  while read -r python; do
+    if "$python" -m pip config list 2>/dev/null; then
+      return
+    fi
+  done < <(type -ap python3)
+}
+
+# mounted_settings: prints, one a line, podman's build options that mount them, of which
+# an image keeps at most empty files.
+mounted_settings() {
+  printf -- '--volume=%s:ro\n' "$settings/pip.conf:/etc/pip.conf" "$settings/uv.toml:/etc/uv/uv.toml"
+  if [ -e "$settings/ca-certificates.crt" ]; then
+    printf -- '--volume=%s:ro\n' "$settings/ca-certificates.crt:$certificates"
+  fi
   if [ -d "${PIP_FIND_LINKS:-}" ]; then
     printf -- '--volume=%s:ro\n' "$PIP_FIND_LINKS:$PIP_FIND_LINKS"
   fi
+}
+
+# need_settings: whether the host has any to put into an image. A password in a URL is
+# left out, which the image would keep, and a directory, which is not in it.
+need_settings() {
+  if grep --quiet '://[^/]*@' "$settings/pip.conf"; then
+    printf '%s\n' >&2 'warning: a package index of pip has a password in its URL: it is kept from "docker build",' \
+      'which would leave it in an image; use podman, whose build only mounts it'
+  fi
+  sed --in-place -e '/:\/\/[^/]*@/d' -e '/^find-links = \//d' "$settings/pip.conf" "$settings/uv.toml"
+  [ -e "$settings/ca-certificates.crt" ] || grep --quiet :// "$settings/pip.conf"
+}
+
+# build_settings_image BASE
+build_settings_image() {
+  {
+    printf 'FROM %s\nCOPY pip.conf /etc/\nCOPY uv.toml /etc/uv/\n' "$1"
+    [ ! -e "$settings/ca-certificates.crt" ] || printf 'COPY ca-certificates.crt %s\n' "$certificates"
+  } >"$settings/Dockerfile"
+  build_image "$settings_image" "$settings"
 }
 
 # image_field NAME GO-TEMPLATE: a field of a local image, empty if there is none.

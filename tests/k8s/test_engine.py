@@ -77,6 +77,43 @@ def test_the_first_engine_that_works_is_taken_by_its_own_name(
     assert shell(FIND) == engine
 
 
+def test_the_engine_that_the_cluster_was_made_with_is_taken_whatever_else_works(tmp_path: Path, shell: Shell) -> None:
+    """A docker that was started later found no cluster, and make kind-down left podman's running, its ports taken."""
+    program(tmp_path, "docker", DOCKER)
+    program(tmp_path, "podman", PODMAN)
+    (tmp_path / "cache" / "cluster").mkdir(parents=True)
+    (tmp_path / "cache" / "cluster" / "engine").write_text("podman\n")
+    assert shell(FIND) == "podman"
+    assert "KIND_EXPERIMENTAL_PROVIDER=podman" in shell("tools/cluster.sh env")
+
+
+def test_the_environment_chooses_between_two_engines(tmp_path: Path, shell: Shell) -> None:
+    program(tmp_path, "docker", DOCKER)
+    program(tmp_path, "podman", PODMAN)
+    assert [shell(FIND, ENGINE=engine) for engine in ("docker", "podman")] == ["docker", "podman"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [
+        ("dokcer", "ENGINE=dokcer: unknown; leave it out, or set it to docker or podman"),
+        ("docker", 'ENGINE=docker: "docker info" does not work here; start docker, or leave ENGINE out'),
+        (
+            "podman",
+            "ENGINE=podman: the cluster was made with docker; remove it first, by make kind-down without ENGINE",
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be_had_is_told(tmp_path: Path, shell: Shell, engine: str, error: str) -> None:
+    program(tmp_path, "docker", DOCKER, runs=False)
+    program(tmp_path, "podman", PODMAN)
+    (tmp_path / "cache" / "cluster").mkdir(parents=True)
+    (tmp_path / "cache" / "cluster" / "engine").write_text("docker\n")
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        shell("tools/cluster.sh id image 2>&1", ENGINE=engine)
+    assert failure.value.stdout == f"error: {error}\n"
+
+
 def test_with_docker_the_base_of_our_images_is_pulled_where_it_is_not_there(tmp_path: Path, shell: Shell) -> None:
     program(tmp_path, "docker", DOCKER)
     base = shell("tools/cluster.sh base")
@@ -168,3 +205,48 @@ def test_a_wrong_choice_of_images_is_told_before_anything_is_pulled(tmp_path: Pa
     with pytest.raises(subprocess.CalledProcessError):
         shell("tools/cluster.sh base", IMAGES="stok")
     assert "pull" not in (tmp_path / "docker.calls").read_text()
+
+
+BUILD = "tools/cluster.sh build watcher --file sidecar/Dockerfile . 2>&1"
+
+
+def docker_with_the_base(directory: Path) -> Path:
+    """A docker that has every image it is asked for; the file of its calls."""
+    return stand_in(directory, "docker", "case $1 in image) echo sha256:1 ;; esac")
+
+
+def builds(calls: Path) -> list[str]:
+    return [call for call in calls.read_text().splitlines() if call.startswith("build ")]
+
+
+def test_docker_gets_the_hosts_package_settings_as_an_image_to_build_from(tmp_path: Path, shell: Shell) -> None:
+    """Its build mounts no files of the host: behind a proxy with a certificate of its own, pip found nothing."""
+    bundle = tmp_path / "own.crt"
+    bundle.write_text("certificate")
+    calls = docker_with_the_base(tmp_path)
+    shell(BUILD, SSL_CERT_FILE=str(bundle), PIP_INDEX_URL="https://index.example/simple")
+    settings = tmp_path / "cache" / "build-settings"
+    first, second = builds(calls)
+    assert first == f"build --network=host --force-rm --tag objectstore-sensor-build-settings {settings}"
+    assert "--build-arg BASE_IMAGE=python:3.11-slim-bookworm" in second
+    assert "--build-arg BUILD_IMAGE=objectstore-sensor-build-settings" in second
+    assert (settings / "ca-certificates.crt").read_text() == "certificate"
+    assert "index-url = https://index.example/simple\n" in (settings / "pip.conf").read_text()
+    assert 'index-url = "https://index.example/simple"\n' in (settings / "uv.toml").read_text()
+    assert "COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt" in (settings / "Dockerfile").read_text()
+
+
+def test_docker_builds_from_the_base_alone_where_the_host_has_no_package_settings(tmp_path: Path, shell: Shell) -> None:
+    calls = docker_with_the_base(tmp_path)
+    shell(BUILD, PIP_CONFIG_FILE=os.devnull)
+    (build,) = builds(calls)
+    assert "BUILD_IMAGE" not in build
+
+
+def test_a_password_in_an_index_is_kept_from_dockers_images(tmp_path: Path, shell: Shell) -> None:
+    calls = docker_with_the_base(tmp_path)
+    told = shell(BUILD, PIP_INDEX_URL="https://user:hunter2@index.example/simple", PIP_CONFIG_FILE=os.devnull)
+    assert len(builds(calls)) == 1
+    assert not any("hunter2" in file.read_text() for file in (tmp_path / "cache" / "build-settings").iterdir())
+    assert "warning: a package index of pip has a password in its URL" in told
+    assert "hunter2" not in told
