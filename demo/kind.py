@@ -19,10 +19,11 @@ NAMESPACE = "demo"
 SENSORS = {"there": three_sensors.there, "later": three_sensors.later, "never": three_sensors.never}
 
 _OURS = 'namespace="demo"'
+_DEADLINE = f"objectstore_watcher_deadline_timestamp_seconds{{{_OURS}}}"
 QUERIES = {
     "phase": f"max by (pod, phase) (objectstore_watcher_phase{{{_OURS}}} == 1)",
     "looks": f"max by (pod) (objectstore_watcher_polls_total{{{_OURS}}})",
-    "seconds to its deadline": f"max by (pod) (objectstore_watcher_deadline_timestamp_seconds{{{_OURS}}} - time())",
+    "seconds to its deadline": f"max by (pod) ({_DEADLINE} > 0) - time()",  # 0 while there is no request
 }
 
 
