@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import ssl
+import threading
 from contextlib import suppress
 from functools import lru_cache
 from http.client import HTTPResponse, RemoteDisconnected
@@ -40,8 +41,21 @@ def ca_file() -> str:
     return next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), "")
 
 
+MOST_KEPT = 64
+"""Idle connections to a server that are kept, for all waits of a process: so many looks at once are rare."""
+
+_NO_RETRIES = urllib3.Retry.from_int(False)
+"""One for all: pools of equal settings are one pool."""
+
+_POOLS = urllib3.PoolManager(num_pools=32).pools
+"""Of the whole process, by server and authorities: many waits take turns on few connections."""
+
+
 class Http(urllib3.PoolManager):
-    """Connections without redirects and retries, whose answers are read up to a limit.
+    """Requests without redirects and retries, whose answers are read up to a limit.
+
+    The connections are those of the process; what is under way on one of them belongs to who asked, and only that is
+    broken off.
 
     Args:
         limit: seconds to connect, and then between two parts of the answer.
@@ -51,6 +65,8 @@ class Http(urllib3.PoolManager):
 
     Attributes:
         repeats: how many requests were sent a second time.
+        lines: the connections on which something is under way.
+        is_kept: whether the last of them was kept from an earlier request.
 
     Raises:
         InvalidArgument: the CA file cannot be used.
@@ -58,13 +74,15 @@ class Http(urllib3.PoolManager):
 
     def __init__(self, limit: float, ca_file: str | None, longest: int = MAX_BODY_BYTES) -> None:
         context = None if ca_file is None else _tls_context(ca_file or certifi.where())
-        super().__init__(retries=False, maxsize=1, ssl_context=context)
+        super().__init__(retries=_NO_RETRIES, maxsize=MOST_KEPT, ssl_context=context)
+        self.pools = _POOLS
+        self.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         self.limit = limit
         self._longest = longest
-        self._lines: set[socket.socket] = set()
+        self.lines: set[socket.socket] = set()
+        self.is_kept = False
         self._aborts = 0
         self.repeats = 0
-        self.pool_classes_by_scheme = {"http": _pool(self._lines), "https": _tls_pool(self._lines)}
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
         """The answer, whole, or as a stream where that was asked for and the server has one.
@@ -72,28 +90,38 @@ class Http(urllib3.PoolManager):
         Raises:
             BodyTooLong: the answer is longer than it may be.
         """
-        whole = kw.pop("preload_content", True)
+        is_whole = kw.pop("preload_content", True)
+        _asking.http = self
+        self.lines.clear()  # of a stream that has ended
         answer = self._ask(method, url, redirect, timeout=self.limit, preload_content=False, **kw)
-        return _read(answer, self._longest) if whole or answer.status not in _STREAMED else answer
+        if not is_whole and answer.status in _STREAMED:
+            return answer
+        try:
+            return _read(answer, self._longest)
+        finally:
+            self.lines.clear()
 
     def _ask(self, method: str, *args: Any, **kw: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  # as above
         """The answer; asked for once more where a connection kept from an earlier request is found broken.
 
         A firewall or a load balancer may have forgotten it since: that says nothing about the server.
         """
-        is_kept, aborts = bool(self._lines), self._aborts
+        aborts = self._aborts
         try:
             return super().urlopen(method, *args, **kw)
         except http_errors.ProtocolError:
-            if not is_kept or self._aborts != aborts or method not in _REPEATABLE:
+            if not self.is_kept or self._aborts != aborts or method not in _REPEATABLE:
                 raise
         self.repeats += 1
         return super().urlopen(method, *args, **kw)
 
+    def clear(self) -> None:
+        """Nothing: minio-py calls this when a client of its own ends, and the connections are everybody's."""
+
     def abort(self) -> None:
         """Break off what is under way, from another thread; what waits for an answer gets an error."""
         self._aborts += 1
-        for line in list(self._lines):
+        for line in list(self.lines):
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
@@ -156,6 +184,10 @@ class _Lines:
         return getattr(self._source, name)
 
 
+_asking = threading.local()
+"""``http``: who asks in this thread."""
+
+
 class _Tracked(HTTPConnection):
     """Keeps a second descriptor of its socket, by which `Http.abort` reaches it in any state.
 
@@ -163,21 +195,28 @@ class _Tracked(HTTPConnection):
     """
 
     response_class = _Response
-    lines: set[socket.socket]
     _line: socket.socket | None = None
+    _has_asked = False
 
     def _new_conn(self) -> socket.socket:
         connection = super()._new_conn()
         self._line = connection.dup()
-        self.lines.add(self._line)
+        _asking.http.lines.add(self._line)
         return connection
+
+    def request(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401  # as urllib3 has it
+        """Send a request, on behalf of who asks now."""
+        _asking.http.is_kept, self._has_asked = self._has_asked, True
+        if self._line:
+            _asking.http.lines.add(self._line)
+        super().request(*args, **kw)
 
     def close(self) -> None:
         """Close both."""
         super().close()
+        self._has_asked = False
         if self._line:
-            self.lines.discard(self._line)
-            self._line.close()
+            self._line.close()  # whoever has it among its lines finds it closed
             self._line = None
 
 
@@ -185,14 +224,12 @@ class _TrackedTls(_Tracked, HTTPSConnection):
     """The same over TLS."""
 
 
-def _pool(lines: set[socket.socket]) -> type[HTTPConnectionPool]:
-    connection = type("Connection", (_Tracked,), {"lines": lines})
-    return type("Pool", (HTTPConnectionPool,), {"ConnectionCls": connection})
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Tracked
 
 
-def _tls_pool(lines: set[socket.socket]) -> type[HTTPSConnectionPool]:
-    connection = type("Connection", (_TrackedTls,), {"lines": lines})
-    return type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TrackedTls
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
