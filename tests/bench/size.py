@@ -175,8 +175,8 @@ def many(lab: Laboratory) -> Figure:
     return Figure(
         name=f"{KEYS:,} exact keys in one watcher",
         limit="150 MiB RSS; a look costs what the cheaper of LIST and HEAD does",
-        measured=f"{seen.rss / MIB:.0f} MiB peak RSS; {seen.requests.count('LIST')} LIST for the first and the last look,"
-        f" {seen.requests.count('HEAD')} HEAD for {seen.polls - 1} looks while one was missing",
+        measured=f"{seen.rss / MIB:.0f} MiB peak RSS; {seen.requests.count('LIST')} LIST for the first and the last"
+        f" look, {seen.requests.count('HEAD')} HEAD for {seen.polls - 1} looks while one was missing",
         reached=seen.rss <= 150 * MIB and seen.costs_what_it_may,
         method="a fresh watcher before MinIO, keys beside each other, all but one of which are there; n = 1",
     )
