@@ -92,4 +92,6 @@ def _place(target: Target) -> str:
     location = target.location
     if isinstance(location, FileLocation):
         return ""
-    return location.uri if isinstance(location, WebLocation) else location.uri[: -len(location.key)]
+    if isinstance(location, WebLocation):
+        return "/".join(location.uri.split("/")[:3])  # scheme and host: a connection for each
+    return location.uri[: -len(location.key)]
