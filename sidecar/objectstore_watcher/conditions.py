@@ -44,6 +44,8 @@ class Conditions:
 
     def _judge_content(self, found: Found, target: Target) -> str:
         spec = self._spec
+        if found.refused:
+            return f"cannot be told: {found.refused}"
         if found.unreadable:
             return f"cannot be read: {found.unreadable}"
         if found.size < spec.min_size:

@@ -106,7 +106,8 @@ class Wanted:
             for flag in dict.fromkeys(self._flags.values())
             if flag.uri not in self._flags_there and _may_have_changed(flag, hints)
         ]
-        self._flags_there.update(found.asked for found in self._look_at(looked_for, store, time_left))
+        flags_found = self._look_at(looked_for, store, time_left)
+        self._flags_there.update(found.asked for found in flags_found if not found.refused)
         named = [each for each in self._named if each not in self._flags or self._flags[each].uri in self._flags_there]
         self._targets = self._listed_by(named, store, time_left) if self._spec.match == "manifest" else named
         looked = [
@@ -207,3 +208,5 @@ def _still_there(found: Sequence[Found]) -> str:
     if len(found) > 1:
         return f"{len(found)} objects are still there"
     return "the object is still there" if found else ""
+    if found and found[0].refused:
+        return f"cannot be told: {found[0].refused}"

@@ -27,6 +27,8 @@ class Found:
         user_metadata: of ``x-amz-meta-*``, the names in lower case; None where that was not asked for, as by a listing.
         sha256: of the whole content, in hexadecimal; empty where it was not asked for, or the store does not say.
         asked: the path that it was found for: `Target.uri`.
+        refused: why it cannot be told whether it is there, in words, where others can be and the spec waits for such;
+            else empty.
     """
 
     bucket: str
@@ -39,6 +41,7 @@ class Found:
     user_metadata: Mapping[str, str] | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
+    refused: str = field(default="", compare=False)
 
 
 class Store(Protocol):
