@@ -123,7 +123,8 @@ class Wanted:
 
     def _listed_by(self, named: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Target]:
         """What the manifests list that are there; each is read again only when it has changed."""
-        found = {each.asked: each for each in self._look_at(named, store, time_left)}
+        found = {each.asked: each for each in self._look_at(named, store, time_left) if not each.refused}
+        listed: dict[str, Target] = {}
         before, self._manifests = self._manifests, {}
         for each in (each for each in named if each.uri in found):
             known = before.get(each)
@@ -132,11 +133,12 @@ class Wanted:
                 known = (found[each.uri], manifests.listed(each, data)) if data is not None else None
             if known:
                 self._manifests[each] = known
-        listed = {entry.uri: entry for _, entries in self._manifests.values() for entry in entries}
-        if len(listed) > MOST_PATHS:
-            raise TooManyObjects(self._spec.name, f"{len(listed)} of at most {MOST_PATHS} objects are listed")
-        before_by_uri = {each.uri: each for each in self._targets}
-        return [before_by_uri.get(uri, entry) for uri, entry in listed.items()]
+                listed.update((entry.uri, entry) for entry in known[1])
+            if len(listed) > MOST_PATHS:  # before the next one is read: there can be thousands
+                raise TooManyObjects(self._spec.name, f"{len(listed)} of at most {MOST_PATHS} objects are listed")
+        # What is known of an object stays known, unless the list wants another size of it now.
+        same = {(each.uri, each.size): each for each in self._targets}
+        return [same.get((each.uri, each.size), each) for each in listed.values()]
 
     def _is_met(self, target: Target) -> bool:
         return self._seen.get(target, _NOTHING).is_met

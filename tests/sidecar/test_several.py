@@ -222,6 +222,28 @@ class TestOnMinio:
         assert uris(ready) == [self.uri("day/a"), self.uri("day/b")]
         assert [line.split()[0] for line in proxy.request_lines].count("GET") == 2
 
+    def test_a_manifest_that_is_overwritten_can_want_another_size(self) -> None:
+        def manifest(size: int) -> bytes:
+            return json.dumps({"entries": [{"url": self.uri("a"), "meta": {"content_length": size}}]}).encode()
+
+        self.put("a")()
+        self.put("manifest", manifest(10))()
+        time = VirtualTime(at_pause={2: self.put("manifest", manifest(4))})
+        ready, _ = wait(self.uri("manifest"), time, match="manifest", timeout=60)
+        assert uris(ready) == [self.uri("a")]
+
+    def test_manifests_that_list_too_much_together_end_the_wait_before_all_are_read(self) -> None:
+        for number in range(4):
+            self.put(f"{number}/manifest", "\n".join(map(str, range(6000))).encode())()
+        with Proxy(self.minio.port) as proxy, pytest.raises(TooManyObjects, match="12000 of at most 10000 objects are"):
+            wait(
+                [self.uri(f"{number}/manifest") for number in range(4)],
+                VirtualTime(),
+                match="manifest",
+                endpoint=proxy.endpoint,
+            )
+        assert [line.split()[0] for line in proxy.request_lines].count("GET") == 2
+
     def test_several_manifests_are_one_list(self) -> None:
         self.put("1/manifest", b"../2/a")()
         self.put("1/manifest", f"a\n{self.uri('2/a')}".encode())()
@@ -295,28 +317,6 @@ def listed(key: str, storage_class: str) -> str:
 MANY = [f"s3://bucket/k{number:02}" for number in range(13)]
 
 
-@pytest.mark.usefixtures("fake_credentials")
-def test_of_an_archived_object_that_a_listing_tells_of_a_head_says_whether_it_was_restored() -> None:
-    objects = [listed(f"k{number:02}", "GLACIER" if number == 5 else "STANDARD") for number in range(13)]
-    restored = found(x_amz_storage_class="GLACIER", x_amz_restore='ongoing-request="false"')
-    with FakeS3(page(*objects), restored) as server:
-        ready, _ = wait(MANY, VirtualTime(), endpoint=server.endpoint)
-    assert [request.method for request in server.requests] == ["GET", "HEAD"]
-    assert uris(ready) == MANY
-
-
-@pytest.mark.usefixtures("fake_credentials")
-def test_a_listing_that_fails_is_an_error_and_no_reason_to_ask_for_each() -> None:
-    objects = [listed(f"k{number:02}", "STANDARD") for number in range(13)]
-    time = VirtualTime()
-    with FakeS3(Answer(500), page(*objects)) as server:
-        ready, _ = wait(MANY, time, endpoint=server.endpoint)
-    assert [request.method for request in server.requests] == ["GET", "GET"]
-    assert (ready.polls, time.pauses) == (2, [1.0])
-
-
-def test_the_lag_is_that_of_the_object_that_came_last(tmp_path: Path) -> None:
-    for name, age in (("old", 1000), ("new", 100)):
 class ByPath(FakeS3):
     """Answers by path; ``rest`` to any other."""
 
@@ -389,6 +389,28 @@ class TestRefused:
             wait(["s3://bucket/no", "s3://bucket/yes"], VirtualTime(), endpoint=server.endpoint, require="any")
 
 
+@pytest.mark.usefixtures("fake_credentials")
+def test_of_an_archived_object_that_a_listing_tells_of_a_head_says_whether_it_was_restored() -> None:
+    objects = [listed(f"k{number:02}", "GLACIER" if number == 5 else "STANDARD") for number in range(13)]
+    restored = found(x_amz_storage_class="GLACIER", x_amz_restore='ongoing-request="false"')
+    with FakeS3(page(*objects), restored) as server:
+        ready, _ = wait(MANY, VirtualTime(), endpoint=server.endpoint)
+    assert [request.method for request in server.requests] == ["GET", "HEAD"]
+    assert uris(ready) == MANY
+
+
+@pytest.mark.usefixtures("fake_credentials")
+def test_a_listing_that_fails_is_an_error_and_no_reason_to_ask_for_each() -> None:
+    objects = [listed(f"k{number:02}", "STANDARD") for number in range(13)]
+    time = VirtualTime()
+    with FakeS3(Answer(500), page(*objects)) as server:
+        ready, _ = wait(MANY, time, endpoint=server.endpoint)
+    assert [request.method for request in server.requests] == ["GET", "GET"]
+    assert (ready.polls, time.pauses) == (2, [1.0])
+
+
+def test_the_lag_is_that_of_the_object_that_came_last(tmp_path: Path) -> None:
+    for name, age in (("old", 1000), ("new", 100)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (clock.time() - age,) * 2)
     time, diary = VirtualTime(), Diary()
@@ -439,6 +461,9 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ),
         ({"uri": ["s3://bucket/key", "/a"]}, "path '/a': is in another kind of store"),
         ({"uri": ["gs://bucket/key", "az://container/a"]}, "path 'az://container/a': is in another kind of store"),
+        ({"flag": "file:///_SUCCESS"}, "path 'file:///_SUCCESS': is in another kind of store than 's3://bucket/a*'"),
+        ({"flag": "gs://bucket/_SUCCESS"}, "path 'gs://bucket/_SUCCESS': is in another kind of store"),
+        ({"uri": "gs://bucket/a", "flag": "az://container/b"}, "path 'az://container/b': is in another kind of store"),
         ({"uri": "https://host/list", "match": "manifest"}, "--match (match): a web server has no list of what it has"),
         ({"uri": "https://host/a", "flag": "_SUCCESS"}, "--flag (flag): means nothing here: the path is the URL"),
         ({"match": "manifest", "detection": "events"}, "(detection): what a manifest lists is not known when"),
