@@ -68,6 +68,10 @@ class Conditions:
         wanted = self._spec.stable_for
         return "" if unchanged_for >= wanted else f"has not yet been unchanged for {wanted:g} s"
 
+    def steady(self, target: Target) -> int:
+        """How many of those judged last for ``target`` pass all, or will once they have been unchanged long enough."""
+        return len(self._unchanged.get(target, ()))
+
     def stable_in(self) -> float:
         """Seconds until one more of those seen last has been unchanged for long enough; infinite where none will."""
         seen = (since for each in self._unchanged.values() for _, since in each.values())

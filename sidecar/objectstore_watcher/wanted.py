@@ -9,7 +9,7 @@ from functools import partial
 from objectstore_watcher import manifests
 from objectstore_watcher.closer import Closer
 from objectstore_watcher.conditions import Conditions
-from objectstore_watcher.contract import MOST_PATHS, Request
+from objectstore_watcher.contract import MOST_MATCHES, MOST_PATHS, Request
 from objectstore_watcher.errors import TooManyObjects
 from objectstore_watcher.stores import Found, Store
 from objectstore_watcher.stores.hints import Hints
@@ -89,7 +89,7 @@ class Wanted:
 
         Raises:
             StoreError: the store cannot say, or a manifest does not list objects.
-            TooManyObjects: more match than a wait can have.
+            TooManyObjects: more match than a wait can have, or than can be judged.
         """
         was_whole = self._look_at_missing(store, time_left, hints)
         if not was_whole and self._verdict().counts:
@@ -159,14 +159,23 @@ class Wanted:
         passed = closer(target, [each for each, reason in zip(found, reasons, strict=True) if not reason])
         objects = [each for each, reason in passed if not reason]
         exactly = self._spec.expected_count
+        if len(found) > MOST_MATCHES:
+            self._check_cut(target, max(len(objects), self._conditions.steady(target)))
         if len(objects) == exactly if exactly else len(objects) >= self._spec.min_count:
-            return _Seen(is_met=True, objects=objects)
+            return _Seen(is_met=True, objects=objects[:MOST_MATCHES])
         judged = [*zip(found, reasons, strict=True), *passed]
         key, reason = next(((each.key, reason) for each, reason in judged if reason), ("", ""))
         if self._spec.match != "glob":
             return _Seen(unmet=f"the object {reason}" if reason else "")
         enough = f"{len(objects)} of {f'exactly {exactly}' if exactly else f'at least {self._spec.min_count}'} objects"
         return _Seen(unmet=f"{enough}; {key!r} {reason}" if reason else enough if found else "")
+
+    def _check_cut(self, target: Target, passed: int) -> None:
+        """Refuse to wait for what may be there among those that no look tells of: it would be in vain."""
+        exactly = self._spec.expected_count
+        if passed <= exactly if exactly else passed < self._spec.min_count:
+            told = f"more than {MOST_MATCHES} objects match, of which only the first, by their keys, can be judged"
+            raise TooManyObjects(target.uri, told)
 
     @property
     def objects(self) -> Sequence[tuple[Target, Found]]:
@@ -207,8 +216,8 @@ def _may_have_changed(target: Target, hints: Hints) -> bool:
 
 
 def _still_there(found: Sequence[Found]) -> str:
+    if found and found[0].refused:
+        return f"cannot be told: {found[0].refused}"
     if len(found) > 1:
         return f"{len(found)} objects are still there"
     return "the object is still there" if found else ""
-    if found and found[0].refused:
-        return f"cannot be told: {found[0].refused}"

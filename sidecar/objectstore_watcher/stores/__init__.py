@@ -48,9 +48,9 @@ class Store(Protocol):
     """Where objects are, or some of them."""
 
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
-        """What of ``targets`` is there: those of a pattern in the order of their keys, at most `MOST_MATCHES`.
+        """What of ``targets`` is there.
 
-        Raises StoreError where the store cannot say. A look is given up after ``within`` seconds, and where no answer
+        Those of a pattern come in the order of their keys, at most one more than `MOST_MATCHES`. Raises StoreError where the store cannot say. A look is given up after ``within`` seconds, and where no answer
         comes for the spec's request timeout.
         """
 

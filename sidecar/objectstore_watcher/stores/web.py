@@ -33,7 +33,10 @@ _CURE = {
 
 
 class WebStore:
-    """Whatever is at URLs of one server. No redirect is followed: a server could send the watcher to any host that it can reach."""
+    """Whatever is at URLs of one server.
+
+    No redirect is followed: a server could send the watcher to any host that it can reach.
+    """
 
     def __init__(self, location: WebLocation, spec: WatchSpec, on_request: OnRequest) -> None:
         self._uri = location.uri
