@@ -44,6 +44,8 @@ class Conditions:
 
     def _judge_content(self, found: Found, target: Target) -> str:
         spec = self._spec
+        if found.refused:
+            return f"cannot be told: {found.refused}"
         if found.unreadable:
             return f"cannot be read: {found.unreadable}"
         if found.size < spec.min_size:
@@ -65,6 +67,10 @@ class Conditions:
     def _judge_stability(self, unchanged_for: float) -> str:
         wanted = self._spec.stable_for
         return "" if unchanged_for >= wanted else f"has not yet been unchanged for {wanted:g} s"
+
+    def steady(self, target: Target) -> int:
+        """How many of those judged last for ``target`` pass all, or will once they have been unchanged long enough."""
+        return len(self._unchanged.get(target, ()))
 
     def stable_in(self) -> float:
         """Seconds until one more of those seen last has been unchanged for long enough; infinite where none will."""

@@ -282,10 +282,8 @@ class WatchSpec:
     def _check_schemes(self, locations: Sequence[paths.Location]) -> None:
         """Refuse paths that do not go together, and options that mean nothing where they point."""
         what, none = _NOT_OF[type(locations[0])]
-        for location in locations:
-            if type(location) is not type(locations[0]) or getattr(location, "cloud", "") != getattr(
-                locations[0], "cloud", ""
-            ):
+        for location in [*locations, *([paths.parse(self.flag)] if "://" in self.flag else [])]:
+            if paths.kind_of(location) != paths.kind_of(locations[0]):
                 raise InvalidArgument(
                     f"path {location.uri!r}",
                     f"is in another kind of store than {locations[0].uri!r}",

@@ -24,6 +24,7 @@ from typing import Any
 from objectstore_watcher.contract import MOST_PATHS
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.targets import Target
+from objectstore_watcher.uri import kind_of
 
 MAX_BYTES = 4 * 1024 * 1024
 """No manifest is longer: 10,000 paths of 400 bytes."""
@@ -52,7 +53,7 @@ def listed(manifest: Target, data: bytes) -> Sequence[Target]:
             manifest.uri, f"the manifest lists {len(found)} objects, not 1 to {MOST_PATHS}", kind="manifest_invalid"
         )
     for each in found.values():
-        if type(each.location) is not type(manifest.location):
+        if kind_of(each.location) != kind_of(manifest.location):
             raise StoreError(
                 manifest.uri, f"the manifest names {each.uri!r}, in another kind of store", kind="manifest_invalid"
             )

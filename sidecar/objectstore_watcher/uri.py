@@ -98,6 +98,11 @@ def pattern_of(location: Location) -> str:
     return location.uri if isinstance(location, WebLocation) else location.key
 
 
+def kind_of(location: Location) -> tuple[type, str]:
+    """The kind of store that a path is in: those of one wait, with its flags and manifests, are in one kind."""
+    return type(location), getattr(location, "cloud", "")
+
+
 def parse_endpoint(endpoint: str, name: str, cloud: str = "") -> tuple[str, bool]:
     """Host (with port) of the object store's API, and whether it speaks TLS.
 

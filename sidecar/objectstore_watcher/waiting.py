@@ -100,7 +100,7 @@ def wait(
         if is_silent or now > until:
             # The watcher may have answered between the two looks above.
             if answer := _answer(directory):
-                return answer
+                return _accepted(directory, answer) if judge else answer
             raise WatcherDied(str(directory), _last_words(seen, limit) if now <= until else _SILENT)
         sleep(CHECK_INTERVAL)
 

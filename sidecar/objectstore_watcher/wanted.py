@@ -9,7 +9,7 @@ from functools import partial
 from objectstore_watcher import manifests
 from objectstore_watcher.closer import Closer
 from objectstore_watcher.conditions import Conditions
-from objectstore_watcher.contract import MOST_PATHS, Request
+from objectstore_watcher.contract import MOST_MATCHES, MOST_PATHS, Request
 from objectstore_watcher.errors import TooManyObjects
 from objectstore_watcher.stores import Found, Store
 from objectstore_watcher.stores.hints import Hints
@@ -89,7 +89,7 @@ class Wanted:
 
         Raises:
             StoreError: the store cannot say, or a manifest does not list objects.
-            TooManyObjects: more match than a wait can have.
+            TooManyObjects: more match than a wait can have, or than can be judged.
         """
         was_whole = self._look_at_missing(store, time_left, hints)
         if not was_whole and self._verdict().counts:
@@ -106,7 +106,8 @@ class Wanted:
             for flag in dict.fromkeys(self._flags.values())
             if flag.uri not in self._flags_there and _may_have_changed(flag, hints)
         ]
-        self._flags_there.update(found.asked for found in self._look_at(looked_for, store, time_left))
+        flags_found = self._look_at(looked_for, store, time_left)
+        self._flags_there.update(found.asked for found in flags_found if not found.refused)
         named = [each for each in self._named if each not in self._flags or self._flags[each].uri in self._flags_there]
         self._targets = self._listed_by(named, store, time_left) if self._spec.match == "manifest" else named
         looked = [
@@ -122,7 +123,8 @@ class Wanted:
 
     def _listed_by(self, named: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Target]:
         """What the manifests list that are there; each is read again only when it has changed."""
-        found = {each.asked: each for each in self._look_at(named, store, time_left)}
+        found = {each.asked: each for each in self._look_at(named, store, time_left) if not each.refused}
+        listed: dict[str, Target] = {}
         before, self._manifests = self._manifests, {}
         for each in (each for each in named if each.uri in found):
             known = before.get(each)
@@ -131,11 +133,12 @@ class Wanted:
                 known = (found[each.uri], manifests.listed(each, data)) if data is not None else None
             if known:
                 self._manifests[each] = known
-        listed = {entry.uri: entry for _, entries in self._manifests.values() for entry in entries}
-        if len(listed) > MOST_PATHS:
-            raise TooManyObjects(self._spec.name, f"{len(listed)} of at most {MOST_PATHS} objects are listed")
-        before_by_uri = {each.uri: each for each in self._targets}
-        return [before_by_uri.get(uri, entry) for uri, entry in listed.items()]
+                listed.update((entry.uri, entry) for entry in known[1])
+            if len(listed) > MOST_PATHS:  # before the next one is read: there can be thousands
+                raise TooManyObjects(self._spec.name, f"{len(listed)} of at most {MOST_PATHS} objects are listed")
+        # What is known of an object stays known, unless the list wants another size of it now.
+        same = {(each.uri, each.size): each for each in self._targets}
+        return [same.get((each.uri, each.size), each) for each in listed.values()]
 
     def _is_met(self, target: Target) -> bool:
         return self._seen.get(target, _NOTHING).is_met
@@ -156,14 +159,23 @@ class Wanted:
         passed = closer(target, [each for each, reason in zip(found, reasons, strict=True) if not reason])
         objects = [each for each, reason in passed if not reason]
         exactly = self._spec.expected_count
+        if len(found) > MOST_MATCHES:
+            self._check_cut(target, max(len(objects), self._conditions.steady(target)))
         if len(objects) == exactly if exactly else len(objects) >= self._spec.min_count:
-            return _Seen(is_met=True, objects=objects)
+            return _Seen(is_met=True, objects=objects[:MOST_MATCHES])
         judged = [*zip(found, reasons, strict=True), *passed]
         key, reason = next(((each.key, reason) for each, reason in judged if reason), ("", ""))
         if self._spec.match != "glob":
             return _Seen(unmet=f"the object {reason}" if reason else "")
         enough = f"{len(objects)} of {f'exactly {exactly}' if exactly else f'at least {self._spec.min_count}'} objects"
         return _Seen(unmet=f"{enough}; {key!r} {reason}" if reason else enough if found else "")
+
+    def _check_cut(self, target: Target, passed: int) -> None:
+        """Refuse to wait for what may be there among those that no look tells of: it would be in vain."""
+        exactly = self._spec.expected_count
+        if passed <= exactly if exactly else passed < self._spec.min_count:
+            told = f"more than {MOST_MATCHES} objects match, of which only the first, by their keys, can be judged"
+            raise TooManyObjects(target.uri, told)
 
     @property
     def objects(self) -> Sequence[tuple[Target, Found]]:
@@ -204,6 +216,8 @@ def _may_have_changed(target: Target, hints: Hints) -> bool:
 
 
 def _still_there(found: Sequence[Found]) -> str:
+    if found and found[0].refused:
+        return f"cannot be told: {found[0].refused}"
     if len(found) > 1:
         return f"{len(found)} objects are still there"
     return "the object is still there" if found else ""

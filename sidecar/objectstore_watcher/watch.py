@@ -193,6 +193,7 @@ class _Wait:
                 if self._action(failure) is Action.FAIL:
                     raise
                 error = failure
+                self._ear.look_at_everything()
             else:
                 event = self._success() if verdict.counts else None
                 if event and judge and not judge(event.ready):

@@ -60,7 +60,7 @@ def _stands_for(target: Target, path: str, match: str) -> bool:
     """Whether ``target`` may stand for the object ``path``; what a manifest lists is not known here, but its store."""
     if match == "manifest":
         with suppress(InvalidArgument):
-            return type(uri.parse(path)) is type(target.location)
+            return uri.kind_of(uri.parse(path)) == uri.kind_of(target.location)
         return False
     if target.pattern is None:
         return path == target.uri

@@ -245,6 +245,20 @@ def test_ready_without_a_verdict_is_refused_as_an_older_watcher_would_write_it(
         main(marker_directory, spec, lambda found: True)
 
 
+def test_ready_that_comes_at_the_last_moment_without_a_verdict_is_refused_too(
+    marker_directory: Path, spec: WatchSpec
+) -> None:
+    waiting.ask(marker_directory, spec, candidates=True)
+    contract.offer(marker_directory, FOUND, 1)
+
+    def judge(found: Ready) -> bool:
+        contract.write(marker_directory, FOUND)
+        return False
+
+    with pytest.raises(MarkerError, match="'ready' tells of what main did not accept"):
+        waiting.wait(marker_directory, 10, until=time.monotonic() - 1, judge=judge)
+
+
 # The files
 
 

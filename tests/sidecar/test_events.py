@@ -444,6 +444,20 @@ def test_events_do_not_shorten_the_pause_after_an_error() -> None:
     assert ear.pause(threading.Event(), 0.05, 0) is Waking.TIME
 
 
+def test_what_an_event_told_of_before_a_look_that_failed_is_looked_at_again(
+    server: FakeS3, teller: Teller, wait: Wait
+) -> None:
+    """Another event ends the pause after the error, and hints at another object only."""
+    waiting = wait(["s3://bucket/a", "s3://bucket/b"], endpoint=server.endpoint, poll_interval=LONG, require="any")
+    waiting.await_stream()
+    before = waiting.polls
+    server.answer_with(Answer(500), found(), ABSENT)
+    teller.tell(event("a"))
+    eventually(lambda: waiting.polls == before + 1, "the look that fails")
+    teller.tell(event("b"))
+    assert [each.uri for each in waiting.end().objects] == ["s3://bucket/a"]
+
+
 def test_a_wait_that_listens_to_two_streams_polls_until_both_flow() -> None:
     ear = Ear(lambda bucket, key: True)
     ear.listen_to("one")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from objectstore_watcher.contract import MOST_MATCHES, Ready, WatchSpec
-from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError
+from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
 from objectstore_watcher.watch import Polled, watch
 
 from tests.fake_listing import FakeListing
@@ -135,8 +135,37 @@ class TestFake:
 
     def test_no_more_objects_are_kept_than_can_be_asked_for(self) -> None:
         with FakeListing(1_000_000) as server:
-            assert len(found("s3://bucket/big/*", endpoint=server.endpoint)) == MOST_MATCHES
-        assert len(server.requests) == MOST_MATCHES / 1000
+            assert len(found("s3://bucket/big/*", endpoint=server.endpoint)) == MOST_MATCHES + 1, "that there are more"
+        assert len(server.requests) == MOST_MATCHES / 1000 + 1
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"expected_count": 5, "min_size": 5},
+            {"newer_than": "2026-08-01T00:00:00Z"},
+            {"min_size": 5, "stable_for": 5},
+        ],
+    )
+    def test_what_may_be_among_those_that_are_not_looked_at_is_not_waited_for_in_vain(
+        self, options: dict[str, int | str]
+    ) -> None:
+        with FakeListing(MOST_MATCHES + 1) as server, pytest.raises(TooManyObjects, match="more than 10000 objects"):
+            wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, **options)
+
+    @pytest.mark.parametrize(("total", "options"), [(MOST_MATCHES, {"expected_count": MOST_MATCHES}), (10_500, {})])
+    def test_what_can_be_told_is(self, total: int, options: dict[str, int]) -> None:
+        with FakeListing(total) as server:
+            ready, _ = wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, **options)
+        assert (ready.polls, len(ready.objects)) == (1, MOST_MATCHES)
+
+    def test_more_than_are_kept_are_more_than_exactly_so_many(self) -> None:
+        with FakeListing(10_500) as server, pytest.raises(DeadlineExceeded, match="10001 of exactly 10000 objects"):
+            wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, expected_count=MOST_MATCHES, timeout=10)
+
+    def test_of_more_objects_than_are_kept_some_can_become_stable(self) -> None:
+        with FakeListing(10_500) as server:
+            ready, _ = wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, stable_for=5)
+        assert (ready.polls, len(ready.objects)) == (2, MOST_MATCHES)
 
     @pytest.mark.parametrize(
         ("answer", "kind"),

@@ -45,6 +45,11 @@ def test_a_manifest_of_redshift_says_how_long_each_object_is() -> None:
     assert [(each.uri, each.size) for each in found] == [("s3://b-1/one", 5), ("s3://b-1/two", None)]
 
 
+def test_a_manifest_in_one_cloud_names_nothing_in_another() -> None:
+    with pytest.raises(StoreError, match="names 'az://container/a', in another kind of store"):
+        listed(exact("gs://bucket/manifest"), b"az://container/a")
+
+
 def test_a_manifest_in_no_folder_lists_what_is_in_none() -> None:
     assert [each.uri for each in listed(exact("s3://bucket/manifest"), b"a")] == ["s3://bucket/a"]
     assert [each.uri for each in listed(exact("/data/manifest"), b"a\n/b")] == ["/data/a", "/b"]

@@ -15,7 +15,7 @@ from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
 from objectstore_watcher.watch import Polled, Succeeded, watch
 
-from tests.fake_s3 import Answer, FakeS3, error, found
+from tests.fake_s3 import Answer, FakeS3, Received, error, found
 from tests.servers import MinioServer
 from tests.sidecar.proxy import Proxy
 from tests.sidecar.tools import Diary, VirtualTime, highest
@@ -222,6 +222,28 @@ class TestOnMinio:
         assert uris(ready) == [self.uri("day/a"), self.uri("day/b")]
         assert [line.split()[0] for line in proxy.request_lines].count("GET") == 2
 
+    def test_a_manifest_that_is_overwritten_can_want_another_size(self) -> None:
+        def manifest(size: int) -> bytes:
+            return json.dumps({"entries": [{"url": self.uri("a"), "meta": {"content_length": size}}]}).encode()
+
+        self.put("a")()
+        self.put("manifest", manifest(10))()
+        time = VirtualTime(at_pause={2: self.put("manifest", manifest(4))})
+        ready, _ = wait(self.uri("manifest"), time, match="manifest", timeout=60)
+        assert uris(ready) == [self.uri("a")]
+
+    def test_manifests_that_list_too_much_together_end_the_wait_before_all_are_read(self) -> None:
+        for number in range(4):
+            self.put(f"{number}/manifest", "\n".join(map(str, range(6000))).encode())()
+        with Proxy(self.minio.port) as proxy, pytest.raises(TooManyObjects, match="12000 of at most 10000 objects are"):
+            wait(
+                [self.uri(f"{number}/manifest") for number in range(4)],
+                VirtualTime(),
+                match="manifest",
+                endpoint=proxy.endpoint,
+            )
+        assert [line.split()[0] for line in proxy.request_lines].count("GET") == 2
+
     def test_several_manifests_are_one_list(self) -> None:
         self.put("1/manifest", b"../2/a")()
         self.put("1/manifest", f"a\n{self.uri('2/a')}".encode())()
@@ -293,6 +315,78 @@ def listed(key: str, storage_class: str) -> str:
 
 
 MANY = [f"s3://bucket/k{number:02}" for number in range(13)]
+
+
+class ByPath(FakeS3):
+    """Answers by path; ``rest`` to any other."""
+
+    def __init__(self, rest: Answer, **known: Answer) -> None:
+        super().__init__(rest)
+        self._known = known
+
+    def next_answer(self, request: Received) -> Answer:
+        """The answer."""
+        rest = super().next_answer(request)
+        return self._known.get(request.target.partition("?")[0].rpartition("/")[2], rest)
+
+
+@pytest.mark.usefixtures("fake_credentials")
+class TestRefused:
+    """Where some are refused and the wait goes on, the others are looked at all the same."""
+
+    FORBIDDEN = error(403, "AccessDenied")
+    NO_BUCKET = error(404, "NoSuchBucket")
+
+    @pytest.mark.parametrize(
+        ("rest", "policy"), [(FORBIDDEN, {"on_forbidden": "wait"}), (NO_BUCKET, {"on_missing_bucket": "wait"})]
+    )
+    @pytest.mark.parametrize("first", ["s3://bucket/no", "s3://other/no"])
+    def test_any_is_found(self, rest: Answer, policy: dict[str, str], first: str) -> None:
+        if rest is self.NO_BUCKET:
+            first = "s3://other/no"
+        with ByPath(rest, yes=found()) as server:
+            asked = [first, "s3://bucket/yes"]
+            ready, _ = wait(asked, VirtualTime(), endpoint=server.endpoint, require="any", timeout=60, **policy)
+        assert uris(ready) == ["s3://bucket/yes"]
+
+    def test_of_all_the_status_names_the_one_that_is_refused(self) -> None:
+        asked = ["s3://bucket/no", "s3://bucket/yes"]
+        with ByPath(self.FORBIDDEN, yes=found()) as server:
+            time = VirtualTime(at_pause={3: lambda: server.answer_with(found())})
+            ready, unmet = wait(asked, time, endpoint=server.endpoint, on_forbidden="wait")
+        assert unmet[0].startswith("1 of 2 objects are there; 's3://bucket/no': the object cannot be told: the server")
+        assert uris(ready) == asked
+
+    def test_where_all_are_refused_the_error_says_why(self) -> None:
+        with ByPath(self.FORBIDDEN) as server, pytest.raises(DeadlineExceeded, match=r"failed: the server refuses"):
+            wait(
+                ["s3://bucket/a", "s3://bucket/b"],
+                VirtualTime(),
+                endpoint=server.endpoint,
+                on_forbidden="wait",
+                timeout=60,
+            )
+
+    def test_what_is_refused_is_not_gone(self) -> None:
+        with ByPath(self.FORBIDDEN, b=error(404, "NoSuchKey")) as server:
+            time = VirtualTime(at_pause={2: lambda: server.answer_with(error(404, "NoSuchKey"))})
+            ready, unmet = wait(
+                ["s3://bucket/a", "s3://bucket/b"], time, endpoint=server.endpoint, on_forbidden="wait", absent=True
+            )
+        assert (ready.polls, ready.objects) == (3, ())
+        assert "cannot be told: the server refuses access" in unmet[0]
+
+    def test_a_flag_that_is_refused_is_not_there(self) -> None:
+        with ByPath(self.FORBIDDEN, a=found()) as server:
+            time = VirtualTime(at_pause={2: lambda: server.answer_with(found())})
+            asked = ["s3://one/a", "s3://two/a"]
+            server.answer_with(self.FORBIDDEN)
+            ready, _ = wait(asked, time, endpoint=server.endpoint, on_forbidden="wait", flag="_SUCCESS")
+        assert ready.polls == 3
+
+    def test_by_default_it_ends_the_wait(self) -> None:
+        with ByPath(self.FORBIDDEN, yes=found()) as server, pytest.raises(StoreError, match="refuses access"):
+            wait(["s3://bucket/no", "s3://bucket/yes"], VirtualTime(), endpoint=server.endpoint, require="any")
 
 
 @pytest.mark.usefixtures("fake_credentials")
@@ -367,6 +461,9 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ),
         ({"uri": ["s3://bucket/key", "/a"]}, "path '/a': is in another kind of store"),
         ({"uri": ["gs://bucket/key", "az://container/a"]}, "path 'az://container/a': is in another kind of store"),
+        ({"flag": "file:///_SUCCESS"}, "path 'file:///_SUCCESS': is in another kind of store than 's3://bucket/a*'"),
+        ({"flag": "gs://bucket/_SUCCESS"}, "path 'gs://bucket/_SUCCESS': is in another kind of store"),
+        ({"uri": "gs://bucket/a", "flag": "az://container/b"}, "path 'az://container/b': is in another kind of store"),
         ({"uri": "https://host/list", "match": "manifest"}, "--match (match): a web server has no list of what it has"),
         ({"uri": "https://host/a", "flag": "_SUCCESS"}, "--flag (flag): means nothing here: the path is the URL"),
         ({"match": "manifest", "detection": "events"}, "(detection): what a manifest lists is not known when"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from objectstore_watcher.contract import DEFAULT_POLL_INTERVAL, Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, StoreError
@@ -44,6 +45,16 @@ def test_one_head_asks_for_the_url_as_it_is_and_tells_what_the_server_says() -> 
     assert seen
     assert (seen.bucket, seen.key, seen.size) == ("", server.endpoint + "/a/b%20c?part=1&x=%23", 5)
     assert (seen.etag, seen.last_modified) == ("8d777f385d3dfec8815d20f7496026dc", 1780315200)
+
+
+def test_many_urls_of_one_server_share_a_connection_and_each_gets_the_time_of_a_look() -> None:
+    with FakeS3(Answer(200, delay=0.05)) as server:
+        urls = [f"{server.endpoint}/{number}" for number in range(30)]
+        store = Opened(WatchSpec(uri=tuple(urls), request_timeout=1.0))
+        assert [each.asked for each in store.look()] == urls
+        port = int(server.endpoint.rpartition(":")[2])
+        lines = [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == port]
+    assert len(lines) <= 2, "the connection, and the second descriptor of its socket"
 
 
 @pytest.mark.parametrize("status", [404, 410])

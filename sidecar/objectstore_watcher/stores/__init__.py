@@ -27,6 +27,8 @@ class Found:
         user_metadata: of ``x-amz-meta-*``, the names in lower case; None where that was not asked for, as by a listing.
         sha256: of the whole content, in hexadecimal; empty where it was not asked for, or the store does not say.
         asked: the path that it was found for: `Target.uri`.
+        refused: why it cannot be told whether it is there, in words, where others can be and the spec waits for such;
+            else empty.
     """
 
     bucket: str
@@ -39,15 +41,16 @@ class Found:
     user_metadata: Mapping[str, str] | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
+    refused: str = field(default="", compare=False)
 
 
 class Store(Protocol):
     """Where objects are, or some of them."""
 
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
-        """What of ``targets`` is there: those of a pattern in the order of their keys, at most `MOST_MATCHES`.
+        """What of ``targets`` is there.
 
-        Raises StoreError where the store cannot say. A look is given up after ``within`` seconds, and where no answer
+        Those of a pattern come in the order of their keys, at most one more than `MOST_MATCHES`. Raises StoreError where the store cannot say. A look is given up after ``within`` seconds, and where no answer
         comes for the spec's request timeout.
         """
 

@@ -201,7 +201,7 @@ class CloudStore:
         ).__aiter__()
         found: dict[str, Found] = {}
         is_last = False
-        while not is_last and len(found) < MOST_MATCHES:
+        while not is_last and len(found) <= MOST_MATCHES:
             page = await self._page(stream)
             self.answers += 1
             for each in page:
@@ -209,7 +209,7 @@ class CloudStore:
                     found.setdefault(listed.key, listed)
             is_last = len(page) < PAGE[self._location.cloud] or self._is_past(pattern.prefix, page[-1]["path"])
         self._accepted = True
-        return sorted(found.values(), key=lambda each: each.key)[:MOST_MATCHES]
+        return sorted(found.values(), key=lambda each: each.key)[: MOST_MATCHES + 1]
 
     async def _page(self, stream: Any) -> Sequence[ObjectMeta]:  # noqa: ANN401  # obstore's, generic
         async def ask() -> Sequence[ObjectMeta]:

@@ -145,6 +145,11 @@ class Ear:
             self._is_awaited = self._lost = False
             return hints
 
+    def look_at_everything(self) -> None:
+        """Let the next look be at everything: the last one failed, and what was taken for it would be lost."""
+        with self._bell:
+            self._everything = True
+
     def news(self) -> list[Streamed]:
         """What happened to the streams since this was asked last."""
         with self._bell:

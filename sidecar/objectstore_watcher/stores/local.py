@@ -87,9 +87,9 @@ class LocalStore:
                 path = os.path.join(directory, name)
                 if pattern.matches(path):
                     found.extend(self._stat(target, path))
-            if len(found) >= MOST_MATCHES:
+            if len(found) > MOST_MATCHES:
                 break
-        return sorted(found, key=lambda each: each.key)[:MOST_MATCHES]
+        return sorted(found, key=lambda each: each.key)[: MOST_MATCHES + 1]
 
     def give_up(self, after: float) -> StoreError:
         """The error for a file system that does not answer, such as NFS without its server."""

@@ -30,24 +30,46 @@ class Routes:
         self._on_request = on_request
         self._key_pair = key_pair
         self._stores: dict[str, Abortable] = {}
+        self._refused = 0
         for target in targets(spec):
             self._asked = self._store_of(target)
 
     @property
     def answers(self) -> int:
         """How many answers have come, from all of them."""
-        return sum(store.answers for store in self._stores.values())
+        return self._refused + sum(store.answers for store in list(self._stores.values()))
 
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
-        """What of ``targets`` is there, bucket by bucket; raises StoreError where one of them cannot say."""
+        """What of ``targets`` is there, bucket by bucket.
+
+        One that is refused, where the spec waits on, does not keep the others from being found.
+
+        Raises:
+            StoreError: one of the stores cannot say; or all that was asked for is refused.
+        """
         together: dict[str, list[Target]] = {}
         for target in targets:
             together.setdefault(_place(target), []).append(target)
-        found: list[Found] = []
-        for group in together.values():
-            self._asked = self._store_of(group[0])
-            found += self._asked.look(within, group)
+        refusals: list[StoreError] = []
+        found = [each for group in together.values() for each in self._look_at(within, group, refusals)]
+        if refusals and sum(bool(each.refused) for each in found) == len(targets):
+            raise refusals[0]
         return found
+
+    def _look_at(self, within: float, group: Sequence[Target], refusals: list[StoreError]) -> Sequence[Found]:
+        """What of one bucket is there; appends to ``refusals``."""
+        self._asked = self._store_of(group[0])
+        try:
+            return self._asked.look(within, group)
+        except StoreError as error:
+            policy = error.kind.policy
+            if not policy or getattr(self._spec, policy) != "wait":
+                raise
+            if len(group) > 1 and policy != "on_missing_bucket":  # one of them was refused: which others?
+                return [each for target in group for each in self._look_at(within, [target], refusals)]
+            refusals.append(error)
+            self._refused += 1
+            return [Found(bucket="", key=each.name, size=0, asked=each.uri, refused=error.detail) for each in group]
 
     def read(self, within: float, target: Target) -> bytes | None:
         """The content of a small object, or None where it is absent; raises StoreError where it cannot be had."""
@@ -92,4 +114,6 @@ def _place(target: Target) -> str:
     location = target.location
     if isinstance(location, FileLocation):
         return ""
-    return location.uri if isinstance(location, WebLocation) else location.uri[: -len(location.key)]
+    if isinstance(location, WebLocation):
+        return "/".join(location.uri.split("/")[:3])  # scheme and host: a connection for each
+    return location.uri[: -len(location.key)]

@@ -253,14 +253,14 @@ class S3Store:
         self._uri = target.uri
         found: list[Found] = []
         last: str | None = None
-        while len(found) < MOST_MATCHES:
+        while len(found) <= MOST_MATCHES:
             page = self._answered(partial(self._page, target.name, last), self._judge_listing) or []
             matching = (self._listed(each) for each in page if pattern.matches(each.object_name or ""))
             found += (replace(each, asked=target.uri) for each in matching)
             if len(page) < PAGE:
                 break
             last = page[-1].object_name
-        return found[:MOST_MATCHES]
+        return found[: MOST_MATCHES + 1]
 
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way; the error for a server that does not answer in time."""

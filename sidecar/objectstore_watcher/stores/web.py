@@ -33,7 +33,10 @@ _CURE = {
 
 
 class WebStore:
-    """Whatever is at a URL. No redirect is followed: a server could send the watcher to any host that it can reach."""
+    """Whatever is at URLs of one server.
+
+    No redirect is followed: a server could send the watcher to any host that it can reach.
+    """
 
     def __init__(self, location: WebLocation, spec: WatchSpec, on_request: OnRequest) -> None:
         self._uri = location.uri
@@ -45,12 +48,16 @@ class WebStore:
         self._has_answered = False
 
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
-        """What is there, of one URL: each has a store of its own.
+        """What is there, of URLs of one server.
 
         Raises:
             StoreError: the server, or the way to it, failed.
         """
         self._http.limit = within
+        return [found for target in targets for found in self._head(target.uri)]
+
+    def _head(self, uri: str) -> Sequence[Found]:
+        self._uri = uri
         outcome = "error"
         try:
             found = self._judge(self._http.request("HEAD", self._uri, redirect=False))
@@ -78,6 +85,7 @@ class WebStore:
 
     def _judge(self, answer: urllib3.BaseHTTPResponse) -> Sequence[Found]:
         self._has_answered = True
+        self.answers += 1
         status, headers = answer.status, answer.headers
         if status in _ABSENT:
             return ()
