@@ -214,12 +214,15 @@ class TestOnAFake:
             entry = (
                 f"<Key>key</Key><Size>4</Size><ETag>{etag}</ETag><LastModified>2026-06-01T12:00:00.000Z</LastModified>"
             )
-            body = f"<ListBucketResult><IsTruncated>false</IsTruncated><Contents>{entry}</Contents></ListBucketResult>"
+            listed = f"<Name>bucket</Name><IsTruncated>false</IsTruncated><Contents>{entry}</Contents>"
+            body = f"<ListBucketResult>{listed}</ListBucketResult>"
             return Answer(200, {"Content-Type": "application/xml"}, body.encode())
 
         new = found(x_amz_meta_owner="etl")
         with FakeS3(page("old"), new, page(new.headers["ETag"].strip('"')), new) as server:
-            seen = Seen("s3://bucket/k*", VirtualTime(), endpoint=server.endpoint, match="glob", user_metadata=OWNER)
+            seen = Seen(
+                "s3://bucket/k*", VirtualTime(), endpoint=server.endpoint, match="glob", user_metadata=OWNER, timeout=15
+            )
         assert seen.unmet[0] == "0 of at least 1 objects; 'key' is just being written again"
         assert seen.ready
         assert seen.ready.polls == 2

@@ -50,9 +50,9 @@ class Store(Protocol):
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """What of ``targets`` is there.
 
-        Those of a pattern come in the order of their keys, at most one more than `MOST_MATCHES`. Raises StoreError where
-        the store cannot say. A look is given up after ``within`` seconds, and where no answer comes for the spec's
-        request timeout.
+        Those of a pattern come in the order of their keys, at most one more than `MOST_MATCHES`. Raises StoreError
+        where the store cannot say. A look is given up after ``within`` seconds, and where no answer comes for the
+        spec's request timeout.
         """
 
     def read(self, within: float, target: Target) -> bytes | None:
