@@ -209,6 +209,24 @@ class TestOnAFake:
             assert seen.unmet == ["the object is gone", ""]
             assert server.requests[-1].target == "/bucket/key?tagging="
 
+    def test_an_object_that_is_written_between_its_listing_and_its_head_is_looked_at_again(self) -> None:
+        def page(etag: str) -> Answer:
+            entry = (
+                f"<Key>key</Key><Size>4</Size><ETag>{etag}</ETag><LastModified>2026-06-01T12:00:00.000Z</LastModified>"
+            )
+            listed = f"<Name>bucket</Name><IsTruncated>false</IsTruncated><Contents>{entry}</Contents>"
+            body = f"<ListBucketResult>{listed}</ListBucketResult>"
+            return Answer(200, {"Content-Type": "application/xml"}, body.encode())
+
+        new = found(x_amz_meta_owner="etl")
+        with FakeS3(page("old"), new, page(new.headers["ETag"].strip('"')), new) as server:
+            seen = Seen(
+                "s3://bucket/k*", VirtualTime(), endpoint=server.endpoint, match="glob", user_metadata=OWNER, timeout=15
+            )
+        assert seen.unmet[0] == "0 of at least 1 objects; 'key' is just being written again"
+        assert seen.ready
+        assert seen.ready.polls == 2
+
     def test_the_checksum_is_asked_for_only_where_it_is_wanted(self) -> None:
         with FakeS3(found()) as server:
             Seen("s3://bucket/key", VirtualTime(), endpoint=server.endpoint)

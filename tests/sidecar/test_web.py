@@ -57,6 +57,19 @@ def test_many_urls_of_one_server_share_a_connection_and_each_gets_the_time_of_a_
     assert len(lines) <= 2, "the connection, and the second descriptor of its socket"
 
 
+@pytest.mark.parametrize("dead", ["refused", "failing"])
+def test_of_any_urls_a_server_that_is_down_keeps_none_from_being_found(dead: str) -> None:
+    with FakeS3(found()) as server, FakeS3(Answer(500)) as failing:
+        down = {"refused": f"http://127.0.0.1:{free_port()}/x", "failing": f"{failing.endpoint}/x"}[dead]
+        uri = f"{server.endpoint}/x"
+        store = Opened(WatchSpec(uri=(down, uri), require="any"))
+        assert [each.asked for each in store.look() if not each.refused] == [uri]
+        with pytest.raises(StoreError):
+            Opened(WatchSpec(uri=(down, uri))).look()
+        with pytest.raises(StoreError):
+            Opened(WatchSpec(uri=(down, down + "y"), require="any")).look()
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_waited_for(status: int, wait: Wait) -> None:
     with FakeS3(Answer(status)) as server:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.errors import StoreError
+from objectstore_watcher.errors import Action, StoreError
 from objectstore_watcher.stores import Found, KeyPair, OnRequest
 from objectstore_watcher.stores.bounded import Abortable
 from objectstore_watcher.targets import Target, targets
 from objectstore_watcher.uri import FileLocation
+
+_MAY_PASS = {Action.BACK_OFF, Action.SLOW_DOWN}
 
 
 class Routes:
@@ -42,10 +44,11 @@ class Routes:
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """What of ``targets`` is there, bucket by bucket.
 
-        One that is refused, where the spec waits on, does not keep the others from being found.
+        One that is refused, where the spec waits on, does not keep the others from being found; nor does a store that
+        cannot say now, where any will do.
 
         Raises:
-            StoreError: one of the stores cannot say; or all that was asked for is refused.
+            StoreError: one of the stores cannot say; or of all that was asked for, none can.
         """
         together: dict[str, list[Target]] = {}
         for target in targets:
@@ -62,10 +65,11 @@ class Routes:
         try:
             return self._asked.look(within, group)
         except StoreError as error:
-            policy = error.kind.policy
-            if not policy or getattr(self._spec, policy) != "wait":
+            policy, is_any = error.kind.policy, self._spec.require == "any"
+            is_waited_out = policy and getattr(self._spec, policy) == "wait"
+            if not is_waited_out and not (is_any and error.kind.action in _MAY_PASS):
                 raise
-            if len(group) > 1 and policy != "on_missing_bucket":  # one of them was refused: which others?
+            if len(group) > 1 and policy == "on_forbidden":  # one of them was refused: which others?
                 return [each for target in group for each in self._look_at(within, [target], refusals)]
             refusals.append(error)
             self._refused += 1
