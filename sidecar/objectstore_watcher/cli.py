@@ -8,6 +8,7 @@ import sys
 import threading
 from argparse import BooleanOptionalAction
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib.metadata import version
@@ -108,10 +109,25 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def run(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code."""
     try:
-        return _run(parse(argv))
+        try:
+            settings = parse(argv)
+        except WaitError as error:
+            _refuse(argv, error)
+            raise
+        return _run(settings)
     except WaitError as error:
         print(f"objectstore-watcher: error: {error}", file=sys.stderr)
         return code_of(error)
+
+
+def _refuse(argv: Sequence[str], error: WaitError) -> None:
+    """Tell whoever waits at the marker directory, as far as that can be known, why there will be no answer."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--dir", default=os.environ.get(variable("dir"), ""))
+    with suppress(WaitError, FileExistsError):
+        at = argv.index("--") if "--" in argv else len(argv)
+        if directory := parser.parse_known_args(argv[:at])[0].dir:
+            contract.write(Path(directory), contract.Failed.of("", error))
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -128,6 +144,9 @@ def parse(argv: Sequence[str]) -> Settings:
     values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     values |= flags
     own = {name: values.pop(name, "") for name in OWN_OPTIONS}
+    for name in flags:
+        if flags[name] == "":
+            raise InvalidArgument(flag(name), "is empty", cure="give a value, or leave it out")
     log_format = own["log_format"] or "auto"
     if log_format not in LOG_FORMATS:
         raise InvalidArgument("--log-format", f"{log_format!r} is unknown", cure=f"use one of {', '.join(LOG_FORMATS)}")

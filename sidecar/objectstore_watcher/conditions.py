@@ -59,9 +59,9 @@ class Conditions:
     def _judge_identity(self, found: Found) -> str:
         spec = self._spec
         if spec.etag and found.etag != spec.etag:
-            return f"has the ETag {found.etag}" if found.etag else "has no ETag"
+            return f"has the ETag {found.etag}, not {spec.etag}" if found.etag else "has no ETag"
         if spec.sha256 and found.sha256 != spec.sha256:
-            return f"has the SHA-256 {found.sha256}" if found.sha256 else _NO_CHECKSUM
+            return f"has the SHA-256 {found.sha256}, not {spec.sha256}" if found.sha256 else _NO_CHECKSUM
         return "" if found.user_metadata is None else lacking("metadata", spec.user_metadata, found.user_metadata)
 
     def _judge_stability(self, unchanged_for: float) -> str:

@@ -151,7 +151,7 @@ class WatchSpec:
         stable_for: seconds for which the watcher must have seen the object unchanged; 0: none.
         newer_than: an ISO 8601 time, or an age such as ``1h`` at the time of the request; an object last modified
             before does not count; empty: none does not.
-        etag: the ETag that the object must have; empty: any.
+        etag: the ETag that the object must have, without quotes; empty: any.
         version_id: the version that is waited for; empty: the latest.
         detection: ``auto``: events where the server has them, and slower polls beside them, else polls; ``poll``; or
             ``events``: as ``auto``, and a warning where there are none. One of `DETECTIONS`.
@@ -317,9 +317,12 @@ class WatchSpec:
                 raise InvalidArgument(title(name), "is of patterns", cure="add --match=glob (match=) or leave it out")
         if self.min_count != 1 and self.expected_count:
             raise InvalidArgument(title("min_count"), "says the same as expected_count", cure="use one of them")
-        for name, value in (("flag", self.flag), ("match", self.match if self.match == "manifest" else "")):
-            if self.absent and value:
-                raise InvalidArgument(title("absent"), f"cannot be had with {name}", cure="leave one of them out")
+        for option in options() if self.absent else ():
+            is_told = getattr(self, option.name) != option.default
+            if (option.name in _OF_WHAT_IS_THERE and is_told) or getattr(self, option.name) == "manifest":
+                raise InvalidArgument(
+                    title("absent"), f"cannot be had with {option.name}", cure="leave one of them out"
+                )
         for name in ("etag", "version_id"):
             if getattr(self, name) and (len(locations) > 1 or (name == "version_id" and self.match != "exact")):
                 raise InvalidArgument(
@@ -329,8 +332,6 @@ class WatchSpec:
     def _check_detail(self, name: str, locations: Sequence[paths.Location]) -> None:
         if not all(isinstance(location, paths.ObjectLocation) for location in locations):
             raise InvalidArgument(title(name), "is of objects in S3, and the path is elsewhere", cure="leave it out")
-        if self.absent:
-            raise InvalidArgument(title("absent"), f"cannot be had with {name}", cure="leave one of them out")
         if name == "sha256" and (len(locations) > 1 or self.match != "exact"):
             raise InvalidArgument(title(name), "is of one object, and the path stands for several", cure="leave it out")
 
@@ -350,6 +351,7 @@ class WatchSpec:
         put("absent", truth(self.absent, title("absent")))
         put("newer_than", _moment_text(self.newer_than))
         put("sha256", digest(self.sha256, title("sha256")))
+        put("etag", _unquoted(self.etag))
         for name in ("user_metadata", "tags"):
             put(name, pairs(name, title(name), getattr(self, name)))
 
@@ -390,6 +392,20 @@ def _paths(given: object) -> str | tuple[str, ...]:
         raise InvalidArgument("path", f"is {found}", cure=f"give a path, or a list of 1 to {MOST_PATHS} of them")
     return several[0] if len(several) == 1 else several
 
+
+_OF_WHAT_IS_THERE = {
+    "flag",
+    "min_count",
+    "expected_count",
+    "min_size",
+    "stable_for",
+    "newer_than",
+    "etag",
+    "sha256",
+    "user_metadata",
+    "tags",
+}
+"""Options that mean nothing where absence is waited for: any object that is there stands against it."""
 
 _NOT_OF: dict[type, tuple[str, tuple[str, ...]]] = {
     paths.ObjectLocation: ("in S3", ()),
@@ -493,6 +509,11 @@ def _moment_text(value: object) -> object:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():f}s"
     return value
+
+
+def _unquoted(etag: object) -> object:
+    """An ETag without the quotes that HTTP, and so many clients, put around it; what is no text, as it is."""
+    return etag.removeprefix("W/").strip('"') if isinstance(etag, str) else etag
 
 
 def digest(value: object, name: str) -> object:

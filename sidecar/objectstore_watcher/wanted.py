@@ -145,7 +145,8 @@ class Wanted:
 
     def _judge(self, looked: Sequence[Target], found: Sequence[Found], closer: LookCloser) -> None:
         by_path: dict[str, list[Found]] = {}
-        for each in found:
+        flags = {(getattr(flag.location, "bucket", ""), flag.name) for flag in self._flags.values()}
+        for each in (each for each in found if (each.bucket, each.key) not in flags):  # a pattern may match its flag
             by_path.setdefault(each.asked, []).append(each)
         for target in looked:
             self._seen[target] = self._judge_target(target, by_path.get(target.uri, ()), closer)

@@ -32,7 +32,7 @@ __all__ = [
 def as_flyte(error: WaitError) -> WaitError:
     """``error`` itself, or, where a new attempt can help, its equal that Flyte retries."""
     if not error.retryable:
-        return error
+        return error.with_traceback(None)  # where in the watcher it was met is nobody's business
     return _recoverable(type(error))(error.subject, error.detail, cure=error.cure, kind=error.kind.label)
 
 

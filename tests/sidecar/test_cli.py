@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from objectstore_watcher import cli, contract
-from objectstore_watcher.cli import EXITS, OWN_OPTIONS, Exit, Settings, code_of, parse
+from objectstore_watcher.cli import EXITS, OWN_OPTIONS, Exit, Settings, code_of, parse, run
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, InvalidArgument, rebuild
 
@@ -114,6 +114,22 @@ def test_options_can_stand_on_both_sides_of_the_path() -> None:
     assert parse(["--timeout=5m", URI, "--poll-interval", "1"]).spec == WatchSpec(uri=URI, timeout=300, poll_interval=1)
 
 
+@pytest.mark.parametrize("name", ["etag", "sha256", "newer_than", "flag", "endpoint", "timeout"])
+def test_an_empty_flag_is_refused_since_it_would_drop_a_condition(name: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"{contract.flag(name)}: is empty; give a value, or leave it out"):
+        parse([URI, f"{contract.flag(name)}="])
+
+
+@pytest.mark.parametrize("args", [["s3://demo"], [URI, "--min-size=1XB"], [URI, "--no-such-flag"], [URI, "--etag="]])
+def test_who_waits_at_the_marker_directory_is_told_of_arguments_that_cannot_be_right(
+    marker_directory: Path, args: list[str]
+) -> None:
+    assert run([*args, "--dir", str(marker_directory)]) == Exit.USAGE
+    failed = contract.terminal(marker_directory)
+    assert isinstance(failed, contract.Failed)
+    assert (failed.kind, failed.retryable) == ("invalid_argument", False)
+
+
 def test_several_paths_can_stand_anywhere() -> None:
     several = WatchSpec(uri=("/a", "/b", "-c", "--"), timeout=300)
     assert parse(["/a", "--timeout=5m", "/b", "--", "-c", "--"]).spec == several
@@ -188,14 +204,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(("args", "message"), BAD, ids=[message for _, message in BAD])
-def test_a_bad_argument_is_one_line_and_exit_code_2_and_nothing_is_written(
+def test_a_bad_argument_is_one_line_and_exit_code_2_and_the_marker_failed(
     marker_directory: Path, args: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["--dir", str(marker_directory), *args]) == Exit.USAGE
     told = capsys.readouterr().err
     assert told.startswith(f"objectstore-watcher: error: {message}")
     assert told.count("\n") == 1
-    assert listing(marker_directory) == []
+    assert listing(marker_directory) == ["failed"]
 
 
 def test_an_unreadable_ca_file_is_one_error_line_and_exit_code_2(start: Start) -> None:

@@ -248,3 +248,8 @@ def test_times_and_ages_may_be_pythons_own() -> None:
     assert spec.newer_than == "2026-06-01T14:00:00+02:00"
     spec = WatchSpec(uri="s3://bucket/key", newer_than=timedelta(hours=1))  # type: ignore[arg-type]
     assert newer_than(spec.newer_than, moment) == moment.timestamp() - 3600
+
+
+@pytest.mark.parametrize("written", ['"8d777f385d3dfec8815d20f7496026dc"', 'W/"8d777f385d3dfec8815d20f7496026dc"'])
+def test_an_etag_may_be_written_with_the_quotes_that_clients_show(written: str) -> None:
+    assert WatchSpec(uri="s3://bucket/key", etag=written).etag == "8d777f385d3dfec8815d20f7496026dc"

@@ -13,6 +13,7 @@ import pytest
 from objectstore_watcher import wanted
 from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
+from objectstore_watcher.stores.s3 import AGAIN_IN_BATCH
 from objectstore_watcher.watch import Polled, Succeeded, watch
 
 from tests.fake_s3 import Answer, FakeS3, Received, error, found
@@ -178,6 +179,12 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.remove("1/_SUCCESS"), 2: self.put("2/part"), 3: self.put("2/_SUCCESS")})
         with pytest.raises(DeadlineExceeded, match=r"the flag .*1/_SUCCESS' is not there"):
             wait([self.uri("1/part"), self.uri("2/part")], time, flag="_SUCCESS", timeout=60)
+
+    def test_a_flag_that_its_pattern_matches_is_no_match(self) -> None:
+        for key in ("out/_SUCCESS", "out/part-1"):
+            self.put(key)()
+        ready, _ = wait(self.uri("out/*"), VirtualTime(), match="glob", flag="_SUCCESS", expected_count=1)
+        assert uris(ready) == [self.uri("out/part-1")]
 
     @pytest.mark.parametrize("flag", ["_SUCCESS", "s3://{bucket}/out/_SUCCESS"])
     def test_a_pattern_is_listed_once_its_flag_is_there(self, flag: str) -> None:
@@ -403,9 +410,27 @@ def test_of_an_archived_object_that_a_listing_tells_of_a_head_says_whether_it_wa
 def test_a_listing_that_fails_is_an_error_and_no_reason_to_ask_for_each() -> None:
     objects = [listed(f"k{number:02}", "STANDARD") for number in range(13)]
     time = VirtualTime()
-    with FakeS3(Answer(500), page(*objects)) as server:
+    with FakeS3(*[Answer(500)] * (1 + AGAIN_IN_BATCH), page(*objects)) as server:
         ready, _ = wait(MANY, time, endpoint=server.endpoint)
-    assert [request.method for request in server.requests] == ["GET", "GET"]
+    assert [request.method for request in server.requests] == ["GET"] * (2 + AGAIN_IN_BATCH)
+    assert (ready.polls, time.pauses) == (2, [1.0])
+
+
+@pytest.mark.usefixtures("fake_credentials")
+@pytest.mark.parametrize("failure", [error(503, "SlowDown"), Answer(500), Answer(reset=True)])
+def test_one_of_many_requests_that_fails_is_sent_again_and_the_look_goes_on(failure: Answer) -> None:
+    time = VirtualTime()
+    with FakeS3(found(), failure, failure, *[found()] * 3) as server:
+        ready, _ = wait([f"s3://bucket/{key}" for key in "abc"], time, endpoint=server.endpoint)
+    assert (ready.polls, time.pauses) == (1, [])
+    assert len(server.requests) == 5
+
+
+@pytest.mark.usefixtures("fake_credentials")
+def test_one_request_that_fails_alone_is_not_sent_again_in_the_same_look() -> None:
+    time = VirtualTime()
+    with FakeS3(Answer(500), found()) as server:
+        ready, _ = wait("s3://bucket/a", time, endpoint=server.endpoint)
     assert (ready.polls, time.pauses) == (2, [1.0])
 
 
@@ -475,6 +500,11 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ({"expected_count": 2}, "--expected-count (expected_count): is of patterns; add --match=glob"),
         ({"match": "glob", "expected_count": 2, "min_count": 3}, "--min-count (min_count): says the same as"),
         ({"match": "glob", "expected_count": -1}, "--expected-count (expected_count): -1 is no number of objects"),
+        ({"absent": True, "etag": "e"}, "--absent (absent): cannot be had with etag; leave one of them out"),
+        ({"absent": True, "min_size": 5}, "--absent (absent): cannot be had with min_size"),
+        ({"absent": True, "match": "glob", "min_count": 2}, "--absent (absent): cannot be had with min_count"),
+        ({"absent": True, "stable_for": 5}, "--absent (absent): cannot be had with stable_for"),
+        ({"absent": True, "newer_than": "1h"}, "--absent (absent): cannot be had with newer_than"),
         ({"absent": True, "flag": "_SUCCESS"}, "--absent (absent): cannot be had with flag; leave one of them out"),
         ({"absent": True, "match": "manifest"}, "--absent (absent): cannot be had with match"),
         ({"uri": ["s3://bucket/a", "s3://bucket/b"], "etag": "e"}, "--etag (etag): is of one object"),

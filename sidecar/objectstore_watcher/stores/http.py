@@ -66,6 +66,7 @@ class Http(urllib3.PoolManager):
     Attributes:
         repeats: how many requests were sent a second time.
         lines: the connections on which something is under way.
+        aborts: how often something was broken off.
         is_kept: whether the last of them was kept from an earlier request.
 
     Raises:
@@ -81,7 +82,7 @@ class Http(urllib3.PoolManager):
         self._longest = longest
         self.lines: set[socket.socket] = set()
         self.is_kept = False
-        self._aborts = 0
+        self.aborts = 0
         self.repeats = 0
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401  # as urllib3 has it
@@ -106,11 +107,11 @@ class Http(urllib3.PoolManager):
 
         A firewall or a load balancer may have forgotten it since: that says nothing about the server.
         """
-        aborts = self._aborts
+        aborts = self.aborts
         try:
             return super().urlopen(method, *args, **kw)
         except http_errors.ProtocolError:
-            if not self.is_kept or self._aborts != aborts or method not in _REPEATABLE:
+            if not self.is_kept or self.aborts != aborts or method not in _REPEATABLE:
                 raise
         self.repeats += 1
         return super().urlopen(method, *args, **kw)
@@ -120,7 +121,7 @@ class Http(urllib3.PoolManager):
 
     def abort(self) -> None:
         """Break off what is under way, from another thread; what waits for an answer gets an error."""
-        self._aborts += 1
+        self.aborts += 1
         for line in list(self.lines):
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)

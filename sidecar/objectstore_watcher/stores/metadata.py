@@ -49,13 +49,13 @@ class Metadata(Http):
         return answer
 
     def _first(self, *args: Any, **kw: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  # as above
-        aborts = self._aborts
+        aborts = self.aborts
         try:
             return super().urlopen(*args, **kw)
         except urllib3.exceptions.HTTPError:
-            if self._aborts == aborts:
+            if self.aborts == aborts:
                 time.sleep(self._pause)
-            if self._aborts != aborts:  # the look has been given up
+            if self.aborts != aborts:  # the look has been given up
                 raise
         return super().urlopen(*args, **kw)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +20,7 @@ from urllib3 import exceptions as http_errors
 
 from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
-from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
+from objectstore_watcher.errors import Action, InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
 from objectstore_watcher.stores.batches import Batches, Refused
@@ -35,6 +37,9 @@ EXPLAINED_FOR = 60
 PAGE = 1000
 """Keys of a page of a listing: the most that S3 gives."""
 
+AGAIN_IN_BATCH = 2
+"""Times that one of many requests of a look is sent again before the look fails: outages last longer."""
+
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """Bytes of such a page: 1,000 keys of 1,024 bytes, each written as %XX, and 500 bytes beside each."""
 
@@ -46,6 +51,7 @@ _KIND_OF_CODE = {
     "KeyTooLongError": "invalid_argument",
     "InvalidBucketName": "invalid_argument",
     "InvalidURI": "invalid_argument",
+    "InvalidArgument": "invalid_argument",  # a version id that is none
     "AccessDenied": "forbidden",
     "AllAccessDisabled": "forbidden",
     "InvalidAccessKeyId": "credentials_invalid",
@@ -229,7 +235,22 @@ class S3Store:
     def _one(self, keys: Mapping[str, Sequence[Target]], key: str) -> Found | None:
         """The object ``key``, by a HEAD."""
         self._uri, self._key = keys[key][0].uri, key
-        return self._answered(self._head, self._judge)
+        return self._patiently(lambda: self._answered(self._head, self._judge), len(keys))
+
+    def _patiently(self, ask: Callable[[], T], number: int) -> T:
+        """What ``ask`` returns; asked again where one of ``number`` requests fails that may well succeed the next time.
+
+        Else a look at thousands of keys would begin anew for each of them, and never come to its end.
+        """
+        aborts = self._http.aborts
+        for attempt in range(1, AGAIN_IN_BATCH + 1 if number > 1 else 1):
+            try:
+                return ask()
+            except StoreError as error:
+                if error.kind.action not in {Action.BACK_OFF, Action.SLOW_DOWN} or self._http.aborts != aborts:
+                    raise
+            time.sleep(random.uniform(0, 0.2 * attempt))  # noqa: S311  # no secret: only not in step
+        return ask()
 
     def _some(self, keys: Mapping[str, Sequence[Target]], prefix: str, after: str) -> tuple[Sequence[Found], bool]:
         """A page of those that begin with ``prefix``, and whether there are more; for those of ``keys``, with details.
@@ -238,7 +259,8 @@ class S3Store:
             Refused: who may ask for objects need not be allowed to list them.
         """
         try:
-            page = self._answered(partial(self._page, prefix, after), self._judge_listing) or []
+            ask = partial(self._answered, partial(self._page, prefix, after), self._judge_listing)
+            page = self._patiently(ask, len(keys)) or []
         except StoreError as error:
             if error.kind.label == "forbidden":
                 raise Refused from error
