@@ -177,7 +177,7 @@ class TestOnMinio:
         seen = Seen(self.uri, time, sha256=written)
         assert seen.unmet == [
             "the object was stored without a SHA-256 of its whole content: upload it at once, with that checksum",
-            f"the object has the SHA-256 {hashlib.sha256(b'other').hexdigest()}",
+            f"the object has the SHA-256 {hashlib.sha256(b'other').hexdigest()}, not {SHA256}",
             "",
         ]
         assert seen.looks == [["head"]] * 3
