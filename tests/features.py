@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
 
+from flytekit import FlyteFile
 from flytekit.core.base_task import PythonTask
+from minio import Minio
+from minio.commonconfig import Tags
+from objectstore_sensor import MatchedObject
 
 from tests.e2e import workflows
 
@@ -21,7 +28,8 @@ class Feature:
         sensor: the task.
         asked: the keys that it is given, below the test's own prefix.
         before: objects that are there before it begins.
-        later: objects that come while it waits; None: the object goes.
+        later: objects that come while it waits; None: the object goes. They have the metadata and tags of `MARKS`.
+        inputs: what the task is given besides.
         found: the keys that it must return.
     """
 
@@ -29,6 +37,7 @@ class Feature:
     asked: Given
     before: Mapping[str, bytes] = field(default_factory=dict)
     later: Mapping[str, bytes | None] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     found: Given
 
 
@@ -63,6 +72,18 @@ FEATURES = {
     "judged": Feature(
         sensor=workflows.judged, asked="data", before={"data": b"half a li"}, later={"data": b"a line\n"}, found="data"
     ),
+    "released": Feature(
+        sensor=workflows.released, asked="data", before={"data": b"raw"}, later={"data": b"checked"}, found="data"
+    ),
+    "matched": Feature(sensor=workflows.matched, asked="data", later={"data": b"data"}, found="data"),
+    "linked": Feature(sensor=workflows.linked, asked=["a", "b"], later={"b": b"b", "a": b"a"}, found=["a", "b"]),
+    "scheduled": Feature(
+        sensor=workflows.scheduled,
+        asked="data",
+        later={"data": b"data"},
+        inputs={"scheduled_at": datetime.now(timezone.utc)},
+        found="data",
+    ),
     "listed": Feature(
         sensor=workflows.listed,
         asked=["manifest"],
@@ -71,6 +92,25 @@ FEATURES = {
         found=["b", "a"],
     ),
 }
+
+
+MARKS = {"metadata": {"owner": "etl"}, "tags": {"quality": "passed"}}
+
+
+def store(client: Minio, bucket: str, key: str, data: bytes) -> None:
+    """Store an object with `MARKS`."""
+    tags = Tags.new_object_tags()
+    tags.update(MARKS["tags"])
+    client.put_object(bucket, key, io.BytesIO(data), len(data), metadata=dict(MARKS["metadata"]), tags=tags)
+
+
+def told(output: object) -> object:
+    """The path, or the paths, that a task's output tells of."""
+    if isinstance(output, list):
+        return [told(each) for each in output]
+    if isinstance(output, MatchedObject):
+        return output.uri
+    return str(output.remote_source or output.path) if isinstance(output, FlyteFile) else output
 
 
 def paths(given: Given, path: Callable[[str], str]) -> str | list[str]:

@@ -39,12 +39,17 @@ class Sensors:
         )
 
     def start(
-        self, name: str, sensor: PythonTask, path: str | list[str], platform_env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        sensor: PythonTask,
+        path: str | list[str],
+        platform_env: Mapping[str, str] | None = None,
+        **further: object,
     ) -> dict[str, Any]:
         """Create the pod; returns its manifest."""
         execution = self.execution(name, platform_env)
-        (given,) = sensor.python_interface.inputs
-        flyte_backend.put_inputs(self.cluster.minio, execution, sensor, **{given: path})
+        given, *_ = sensor.python_interface.inputs
+        flyte_backend.put_inputs(self.cluster.minio, execution, sensor, **{given: path}, **further)
         manifest = flyte_backend.pod(sensor, EXAMPLE_IMAGE, execution, **{given: path})
         self.cluster.api.create_namespaced_pod(self.namespace, manifest)
         return manifest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests import flyte_backend
 from tests.e2e.cluster import Cluster
 from tests.e2e.sensors import BUCKET, Sensors
-from tests.features import FEATURES, Given, paths
+from tests.features import FEATURES, Given, paths, store, told
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -20,13 +21,16 @@ def test_a_pod_gives_what_a_local_wait_gives(sensors: Sensors, cluster: Cluster)
     for name, feature in FEATURES.items():
         for key, content in feature.before.items():
             sensors.put(sensors.path(f"{name}/{key}"), content)
-        sensors.start(name, feature.sensor, of(name, feature.asked))
+        sensors.start(name, feature.sensor, of(name, feature.asked), **feature.inputs)
     for name, feature in FEATURES.items():
         cluster.waiting(sensors.namespace, name)
         for key, data in feature.later.items():
             if data is None:
                 cluster.minio.remove_object(BUCKET, f"{sensors.namespace}/{name}/{key}")
             else:
-                sensors.put(sensors.path(f"{name}/{key}"), data)
+                store(cluster.minio, BUCKET, f"{sensors.namespace}/{name}/{key}", data)
     for name, feature in FEATURES.items():
-        sensors.succeeded(name, of(name, feature.found))
+        cluster.ended(sensors.namespace, name)
+        assert sensors.error(name) is None, name
+        (output,) = flyte_backend.typed_outputs(cluster.minio, sensors.execution(name), feature.sensor).values()
+        assert told(output) == of(name, feature.found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from flytekit import PodTemplate, Resources, task
+from flytekit import FlyteFile, PodTemplate, Resources, task
 from kubernetes.client import (
     V1ConfigMapVolumeSource,
     V1Container,
@@ -14,7 +14,14 @@ from kubernetes.client import (
     V1Volume,
     V1VolumeMount,
 )
-from objectstore_sensor import MatchedObject, ObjectStoreWait, WaitForObjectStoreFile, WaitForObjectStoreFiles, metadata
+from objectstore_sensor import (
+    FromInput,
+    MatchedObject,
+    ObjectStoreWait,
+    WaitForObjectStoreFile,
+    WaitForObjectStoreFiles,
+    metadata,
+)
 
 CONFIG_MAP = "workflows"
 
@@ -70,6 +77,10 @@ def ends_well(found: MatchedObject) -> bool:
 
 
 judged = WaitForObjectStoreFile(when=ends_well, **WAIT)
+released = WaitForObjectStoreFile(user_metadata={"owner": "etl"}, tags={"quality": "passed"}, **WAIT)
+matched = WaitForObjectStoreFile(output=MatchedObject, **WAIT)
+linked = WaitForObjectStoreFiles(output=FlyteFile, **WAIT)
+scheduled = WaitForObjectStoreFile(newer_than=FromInput("scheduled_at", minus="1h"), **WAIT)
 
 
 @task(

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.features import FEATURES, Feature, paths
+from tests.features import FEATURES, Feature, paths, store, told
 from tests.servers import MinioServer
 
 ARRIVES_AFTER = 0.5
@@ -21,13 +21,13 @@ def test_a_local_wait_gives_what_the_pod_gives(
             if data is None:
                 minio.client().remove_object(bucket, key)
             else:
-                minio.put(bucket, key, data)
+                store(minio.client(), bucket, key, data)
 
     for key, data in feature.before.items():
         minio.put(bucket, key, data)
     timer = threading.Timer(ARRIVES_AFTER, change)
     timer.start()
-    (given,) = feature.sensor.python_interface.inputs
-    found = feature.sensor(**{given: paths(feature.asked, lambda key: f"s3://{bucket}/{key}")})
+    given, *_ = feature.sensor.python_interface.inputs
+    found = feature.sensor(**{given: paths(feature.asked, lambda key: f"s3://{bucket}/{key}")}, **feature.inputs)
     assert not timer.is_alive(), "it must wait for what comes"
-    assert found == paths(feature.found, lambda key: f"s3://{bucket}/{key}")
+    assert told(found) == paths(feature.found, lambda key: f"s3://{bucket}/{key}")
