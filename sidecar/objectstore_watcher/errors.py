@@ -19,6 +19,11 @@ class Action(str, Enum):
     SLOW_DOWN = "slow down"  # the server is asked too much: look again after the poll interval and such a pause
     FAIL = "fail"  # waiting cannot help: end with the marker ``failed``
 
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the server may recover, and is left alone for a while."""
+        return self in {Action.BACK_OFF, Action.SLOW_DOWN}
+
 
 @dataclass(frozen=True)
 class Kind:

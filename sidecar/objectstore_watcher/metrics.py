@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from objectstore_watcher.errors import Action, StoreError, WaitError
+from objectstore_watcher.errors import StoreError, WaitError
 from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
 
@@ -121,7 +121,7 @@ class Metrics:
                 else:
                     self._last_poll.set_to_current_time()
             case Pausing(seconds, error):
-                self._backoff.set(seconds if error and error.kind.action in {Action.BACK_OFF, Action.SLOW_DOWN} else 0)
+                self._backoff.set(seconds if error and error.kind.action.is_pausing else 0)
             case Streamed() | Heard():
                 self._observe_events(event)
             case Succeeded(ready, lag):

@@ -223,7 +223,7 @@ class _Wait:
             raise self._too_late(error)
         now = self._clock()
         pause = self._next_pause(now - started, error)
-        backs_off = error is not None and self._action(error) in {Action.BACK_OFF, Action.SLOW_DOWN}
+        backs_off = error is not None and self._action(error).is_pausing
         rest = pause if backs_off else min(self._request.spec.poll_interval, REST * (now - started))
         self._until_due(min(pause, max(0.0, self._request.deadline - now)), rest, error)
 
@@ -246,7 +246,7 @@ class _Wait:
     def _next_pause(self, taken: float, error: StoreError | None) -> float:
         interval = self._request.spec.poll_interval
         action = self._action(error) if error else Action.WAIT
-        if action in {Action.BACK_OFF, Action.SLOW_DOWN}:
+        if action.is_pausing:
             self._errors_in_row += 1
             backoff = min(BACKOFF_CAP, BACKOFF_FIRST * 2.0 ** min(self._errors_in_row - 1, 10))
             if action is Action.BACK_OFF:

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.errors import Action, StoreError
+from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import Found, KeyPair, OnRequest
 from objectstore_watcher.stores.bounded import Abortable
 from objectstore_watcher.targets import Target, targets
 from objectstore_watcher.uri import FileLocation
-
-_MAY_PASS = {Action.BACK_OFF, Action.SLOW_DOWN}
 
 
 class Routes:
@@ -67,7 +65,7 @@ class Routes:
         except StoreError as error:
             policy, is_any = error.kind.policy, self._spec.require == "any"
             is_waited_out = policy and getattr(self._spec, policy) == "wait"
-            if not is_waited_out and not (is_any and error.kind.action in _MAY_PASS):
+            if not is_waited_out and not (is_any and error.kind.action.is_pausing):
                 raise
             if len(group) > 1 and policy == "on_forbidden":  # one of them was refused: which others?
                 return [each for target in group for each in self._look_at(within, [target], refusals)]

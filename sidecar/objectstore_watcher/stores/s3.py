@@ -20,7 +20,7 @@ from urllib3 import exceptions as http_errors
 
 from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
-from objectstore_watcher.errors import Action, InvalidArgument, StoreError, one_line
+from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
 from objectstore_watcher.stores.batches import Batches, Refused
@@ -247,7 +247,7 @@ class S3Store:
             try:
                 return ask()
             except StoreError as error:
-                if error.kind.action not in {Action.BACK_OFF, Action.SLOW_DOWN} or self._http.aborts != aborts:
+                if not error.kind.action.is_pausing or self._http.aborts != aborts:
                     raise
             time.sleep(random.uniform(0, 0.2 * attempt))  # noqa: S311  # no secret: only not in step
         return ask()
