@@ -318,8 +318,9 @@ class WatchSpec:
         if self.min_count != 1 and self.expected_count:
             raise InvalidArgument(title("min_count"), "says the same as expected_count", cure="use one of them")
         for option in options() if self.absent else ():
-            is_told = getattr(self, option.name) != option.default
-            if (option.name in _OF_WHAT_IS_THERE and is_told) or getattr(self, option.name) == "manifest":
+            value = getattr(self, option.name)
+            is_told = value == "manifest" if option.name == "match" else value != option.default
+            if option.name in _OF_WHAT_IS_THERE and is_told:
                 raise InvalidArgument(
                     title("absent"), f"cannot be had with {option.name}", cure="leave one of them out"
                 )
@@ -394,6 +395,7 @@ def _paths(given: object) -> str | tuple[str, ...]:
 
 
 _OF_WHAT_IS_THERE = {
+    "match",  # as a manifest
     "flag",
     "min_count",
     "expected_count",

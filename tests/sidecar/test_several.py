@@ -518,6 +518,10 @@ def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> 
     assert told in str(refused.value)
 
 
+def test_what_is_called_manifest_is_no_manifest() -> None:
+    assert WatchSpec(uri="s3://bucket/lock", absent=True, version_id="manifest", region="manifest").absent
+
+
 def test_a_flag_that_cannot_be_beside_the_path_ends_the_wait() -> None:
     with pytest.raises(InvalidArgument, match=r"path 's3://bucket/a/\.\./b'"):
         wait("s3://bucket/a/key", VirtualTime(), flag="../b")
