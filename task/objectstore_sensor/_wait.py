@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from flytekit import FlyteContextManager
 from objectstore_watcher import contract, uri, waiting
 from objectstore_watcher.cloud_uris import AZURE, CloudLocation
 from objectstore_watcher.contract import Ready, Request, WatchSpec
-from objectstore_watcher.targets import Target, targets
+from objectstore_watcher.targets import targets
 from objectstore_watcher.waiting import Judge
 
 from objectstore_sensor.errors import InvalidArgument, MarkerError, WaitError, as_flyte
@@ -46,8 +46,8 @@ def found_for(spec: WatchSpec, ready: Ready) -> list[str]:
     if spec.absent or (spec.match == "exact" and spec.require == "all"):
         return [spec.uri] if isinstance(spec.uri, str) else list(spec.uri)
     found = [each.uri for each in ready.objects]
-    wanted = targets(spec)
-    other = [each for each in found if not any(_stands_for(target, each, spec.match) for target in wanted)]
+    was_asked = _asked(spec)
+    other = [each for each in found if not was_asked(each)]
     if other or not found:
         told = repr(other[0]) if other else "no object"
         raise as_flyte(
@@ -56,16 +56,20 @@ def found_for(spec: WatchSpec, ready: Ready) -> list[str]:
     return found
 
 
-def _stands_for(target: Target, path: str, match: str) -> bool:
-    """Whether ``target`` may stand for the object ``path``; what a manifest lists is not known here, but its store."""
-    if match == "manifest":
-        with suppress(InvalidArgument):
-            return uri.kind_of(uri.parse(path)) == uri.kind_of(target.location)
-        return False
-    if target.pattern is None:
-        return path == target.uri
-    begin = target.uri_of("")
-    return path.startswith(begin) and target.pattern.matches(path[len(begin) :])
+def _asked(spec: WatchSpec) -> Callable[[str], bool]:
+    """Whether ``spec`` may stand for the object of a path; of what a manifest lists, only the store is known here."""
+    wanted = targets(spec)
+    exact = {target.uri for target in wanted if target.pattern is None}  # there can be thousands of either
+    patterns = [(target.uri_of(""), target.pattern) for target in wanted if target.pattern]
+
+    def was_asked(path: str) -> bool:
+        if spec.match == "manifest":
+            with suppress(InvalidArgument):
+                return uri.kind_of(uri.parse(path)) == uri.kind_of(wanted[0].location)
+            return False
+        return path in exact or any(path.startswith(begin) and of.matches(path[len(begin) :]) for begin, of in patterns)
+
+    return was_asked
 
 
 def _is_local() -> bool:
@@ -115,11 +119,11 @@ def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, s
 
 def _wait_for_watcher(spec: WatchSpec, judge: Judge | None) -> Ready:
     """Ask the watcher beside this container, and wait for its answer."""
-    for path in spec.uris:
-        if isinstance(uri.parse(path), uri.FileLocation):
-            raise InvalidArgument(
-                f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
-            )
+    path = spec.uris[0]  # all are of one kind
+    if isinstance(uri.parse(path), uri.FileLocation):
+        raise InvalidArgument(
+            f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
+        )
     directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     with _ending_on_sigterm():
         request = waiting.ask(directory, spec, candidates=judge is not None)
