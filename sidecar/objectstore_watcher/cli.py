@@ -124,10 +124,10 @@ def _refuse(argv: Sequence[str], error: WaitError) -> None:
     """Tell whoever waits at the marker directory, as far as that can be known, why there will be no answer."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dir", default=os.environ.get(variable("dir"), ""))
-    with suppress(WaitError, FileExistsError):
+    with suppress(InvalidArgument):
         at = argv.index("--") if "--" in argv else len(argv)
         if directory := parser.parse_known_args(argv[:at])[0].dir:
-            contract.write(Path(directory), contract.Failed.of("", error))
+            contract.refuse(Path(directory), "", error)
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -253,7 +253,7 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
     try:
         _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)
     except InvalidArgument as error:
-        sidecar.refuse(error)
+        contract.refuse(directory, settings.spec.name if settings.spec else "", error)
         raise
     sidecar.check()
     if sidecar.answer:

@@ -816,6 +816,12 @@ def terminal(directory: Path) -> Ready | Failed | None:
     return read(directory, Ready) or read(directory, Failed)
 
 
+def refuse(directory: Path, name: str, error: WaitError) -> None:
+    """Tell why there will be no wait for ``name``, where that can be told."""
+    with suppress(FileExistsError, MarkerError):
+        write(directory, Failed.of(name, error))
+
+
 def offer(directory: Path, candidate: Ready, number: int) -> None:
     """Publish ``candidate`` for main to judge, and remove those before it.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from objectstore_watcher import contract, stores
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
-from objectstore_watcher.errors import InvalidArgument, MarkerError, WaitError
+from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
 from objectstore_watcher.watch import Event, GaveUp, Observer, Pausing, Started, Stopped, Succeeded, watch
@@ -58,11 +58,6 @@ class Sidecar:
             raise InvalidArgument(
                 f"--dir {str(self._directory)!r}", f"holds {held}", cure="use an empty directory for each wait"
             )
-
-    def refuse(self, error: WaitError) -> None:
-        """Tell main why there will be no wait, where that can be told."""
-        with suppress(FileExistsError, MarkerError):
-            contract.write(self._directory, Failed.of(self._spec.name if self._spec else "", error))
 
     def _other_question(self, spec: WatchSpec) -> str:
         """What the directory holds of another wait than that for ``spec``; empty where it holds nothing of one.

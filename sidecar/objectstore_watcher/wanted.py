@@ -68,6 +68,8 @@ class Wanted:
         self._spec = request.spec
         self._named = targets(request.spec)
         self._flags = flags(request.spec, self._named)
+        self._each_flag = tuple(dict.fromkeys(self._flags.values()))
+        self._flag_names = {(getattr(flag.location, "bucket", ""), flag.name) for flag in self._each_flag}
         self._flags_there: set[str] = set()
         self._manifests: dict[Target, tuple[Found, Sequence[Target]]] = {}
         self._conditions = Conditions(request, clock)
@@ -92,19 +94,19 @@ class Wanted:
             TooManyObjects: more match than a wait can have, or than can be judged.
         """
         was_whole = self._look_at_missing(store, time_left, hints)
-        if not was_whole and self._verdict().counts:
-            self._seen.clear()
-            self._flags_there.clear()
-            self._look_at_missing(store, time_left, _EVERYTHING)
+        verdict = self._verdict()
+        if was_whole or not verdict.counts:
+            return verdict
+        self._seen.clear()
+        self._flags_there.clear()
+        self._look_at_missing(store, time_left, _EVERYTHING)
         return self._verdict()
 
     def _look_at_missing(self, store: Store, time_left: TimeLeft, hints: Hints) -> bool:
         """Returns whether all of it was missing, so that the look was at the whole."""
         before = set(self._targets)
         looked_for = [
-            flag
-            for flag in dict.fromkeys(self._flags.values())
-            if flag.uri not in self._flags_there and _may_have_changed(flag, hints)
+            flag for flag in self._each_flag if flag.uri not in self._flags_there and _may_have_changed(flag, hints)
         ]
         flags_found = self._look_at(looked_for, store, time_left)
         self._flags_there.update(found.asked for found in flags_found if not found.refused)
@@ -116,7 +118,7 @@ class Wanted:
             if not self._is_met(each) and (each not in before or _may_have_changed(each, hints))
         ]
         self._judge(looked, self._look_at(looked, store, time_left), partial(self._closer.look, store, time_left))
-        return len(looked_for) == len(set(self._flags.values())) and len(looked) == len(self._targets)
+        return len(looked_for) == len(self._each_flag) and len(looked) == len(self._targets)
 
     def _look_at(self, looked: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Found]:
         return store.look(time_left(), looked) if looked else ()
@@ -145,8 +147,9 @@ class Wanted:
 
     def _judge(self, looked: Sequence[Target], found: Sequence[Found], closer: LookCloser) -> None:
         by_path: dict[str, list[Found]] = {}
-        flags = {(getattr(flag.location, "bucket", ""), flag.name) for flag in self._flags.values()}
-        for each in (each for each in found if (each.bucket, each.key) not in flags):  # a pattern may match its flag
+        for each in found:
+            if (each.bucket, each.key) in self._flag_names:  # which a pattern may match
+                continue
             by_path.setdefault(each.asked, []).append(each)
         for target in looked:
             self._seen[target] = self._judge_target(target, by_path.get(target.uri, ()), closer)
@@ -203,7 +206,7 @@ class Wanted:
 
     def _not_there(self) -> str:
         """A flag or a manifest that is missing where something else is not; in words, else empty."""
-        for flag in self._flags.values():
+        for flag in self._each_flag:
             if flag.uri not in self._flags_there:
                 return f"the flag {flag.uri!r} is not there"
         if self._spec.match == "manifest" and len(self._named) > 1:
