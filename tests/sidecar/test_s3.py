@@ -23,8 +23,8 @@ from minio.versioningconfig import VersioningConfig
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, Action, InvalidArgument, StoreError
 from objectstore_watcher.stores import Found, KeyPair
+from objectstore_watcher.stores.causes import EXPLAINED_FOR
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, Http
-from objectstore_watcher.stores.s3 import EXPLAINED_FOR
 from objectstore_watcher.watch import watch
 from urllib3.exceptions import ProtocolError
 

@@ -6,6 +6,12 @@ import ssl
 
 from urllib3 import exceptions as http_errors
 
+EXPLAINED_FOR = 60
+"""Looks that an explanation of a HEAD is good for: ten minutes at the default interval, for 2 % more requests."""
+
+RENEWABLE = {"credentials_expired", "credentials_invalid"}
+"""Rows that may pass where the credentials come from what renews them."""
+
 
 def connection_kind(error: BaseException) -> str:
     """The row for a connection that could not be made, or broke."""

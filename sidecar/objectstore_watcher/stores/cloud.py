@@ -14,6 +14,7 @@ from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, titl
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest
+from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE
 from objectstore_watcher.stores.cloud_client import connect
 from objectstore_watcher.stores.cloud_errors import CURES, Fault, fault_of
 from objectstore_watcher.targets import Target
@@ -26,13 +27,8 @@ T = TypeVar("T")
 PAGE = {GCS: 1000, AZURE: 5000}
 """Keys of a page of a listing: the most that the cloud gives."""
 
-EXPLAINED_FOR = 60
-"""Looks that an explanation is good for, as with S3."""
-
 _UNEXPLAINED = {400, 401, 403, 404, 409}
 """Status of a HEAD that can mean several things: the answer has no body that says which."""
-
-_RENEWABLE = {"credentials_expired", "credentials_invalid"}
 
 
 class CloudStore:
@@ -284,7 +280,7 @@ class CloudStore:
     def _kind_of(self, fault: Fault) -> str:
         if fault.is_of_credentials and not self._are_named and not self._accepted:
             return "credentials_missing"  # the metadata service of a machine that has none
-        if fault.kind in _RENEWABLE and self._accepted and not self._are_static:
+        if fault.kind in RENEWABLE and self._accepted and not self._are_static:
             return "credentials_renewing"
         return "tls_changed" if fault.kind == "tls" and self._accepted else fault.kind
 

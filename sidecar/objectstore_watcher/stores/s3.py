@@ -24,15 +24,12 @@ from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
 from objectstore_watcher.stores.batches import Batches, Refused
-from objectstore_watcher.stores.causes import connection_kind, in_words
+from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE, connection_kind, in_words
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
 from objectstore_watcher.targets import Target
 from objectstore_watcher.uri import ObjectLocation, parse_endpoint
 
 T = TypeVar("T")
-
-EXPLAINED_FOR = 60
-"""Looks that an explanation is good for: ten minutes at the default interval, for 2 % more requests."""
 
 PAGE = 1000
 """Keys of a page of a listing: the most that S3 gives."""
@@ -76,8 +73,6 @@ _KIND_OF_CODE = {
 
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 """Storage classes whose objects must be restored before they can be read."""
-
-_RENEWABLE = {"credentials_expired", "credentials_invalid"}
 
 _REDIRECTS = {301, 307, 400}
 """HTTP status with which S3 names another region: AWS answers a HEAD that was signed for the wrong one with 400."""
@@ -420,7 +415,7 @@ class S3Store:
             kind = "server_error" if status >= 500 else "malformed_answer"  # noqa: PLR2004 # HTTP's own classes
         if kind == "credentials_invalid" and self._credentials.have_expired:
             kind = "credentials_expired"
-        if kind in _RENEWABLE and self._accepted and self._credentials.may_renew:
+        if kind in RENEWABLE and self._accepted and self._credentials.may_renew:
             kind = "credentials_renewing"
         raise self._error(kind, f"HTTP {status}{' ' + one_line(code, 100) if code else ''}")
 
