@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from objectstore_watcher import contract
@@ -24,6 +25,17 @@ def example(name: str) -> str:
     found = re.search(rf"<!-- example: {name} -->\n```\w*\n(.*?)```", TEXT, re.DOTALL)
     assert found, name
     return found.group(1)
+
+
+def last_line(folder: Path, code: str, env: Mapping[str, str] | None = None) -> str:
+    """What a script of that code prints last."""
+    script = folder / "readme_example.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
 
 
 def test_every_code_block_that_can_run_is_named_and_so_run_here() -> None:
@@ -49,75 +61,47 @@ def test_the_workflow_runs_as_the_readme_says(minio: MinioServer, bucket: str, t
     file = tmp_path / "some-file"
     file.write_bytes(b"123")
     calls = f"wait_and_run(path='s3://{bucket}/key'), wait_and_run(path='{file}'), sensor(path='file://{file}')"
-    script = tmp_path / "readme_workflow.py"
-    script.write_text(example("workflow") + f"\nprint([{calls}])\n")
-    done = subprocess.run(
-        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"[5, 3, 'file://{file}']"
+    code = example("workflow") + f"\nprint([{calls}])\n"
+    assert last_line(tmp_path, code, minio.flyte_env()) == f"[5, 3, 'file://{file}']"
 
 
 def test_the_decorated_function_runs_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
     minio.put(bucket, "key", b"12345")
-    script = tmp_path / "readme_decorator.py"
-    script.write_text(example("decorator") + f"\nprint(count(path='s3://{bucket}/key'))\n")
-    done = subprocess.run(
-        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "5"
+    code = example("decorator") + f"\nprint(count(path='s3://{bucket}/key'))\n"
+    assert last_line(tmp_path, code, minio.flyte_env()) == "5"
 
 
 def test_the_list_is_waited_for_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
     paths = [f"s3://{bucket}/{key}" for key in "ab"]
     for key in "ab":
         minio.put(bucket, key)
-    script = tmp_path / "readme_several.py"
-    script.write_text(example("several") + f"\nprint(wait_for_parts(paths={paths}))\n")
-    done = subprocess.run(
-        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "2"
+    code = example("several") + f"\nprint(wait_for_parts(paths={paths}))\n"
+    assert last_line(tmp_path, code, minio.flyte_env()) == "2"
 
 
 def test_what_a_sensor_returns_is_read_as_the_readme_says(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
     minio.put(bucket, "key", b"12345")
-    script = tmp_path / "readme_output.py"
-    script.write_text(example("output") + f"\nprint(wait_and_count(path='s3://{bucket}/key'))\n")
-    done = subprocess.run(
-        [sys.executable, script], env={**os.environ, **minio.flyte_env()}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "5"
+    code = example("output") + f"\nprint(wait_and_count(path='s3://{bucket}/key'))\n"
+    assert last_line(tmp_path, code, minio.flyte_env()) == "5"
 
 
 def test_a_scheduled_run_takes_an_object_of_its_day_as_the_readme_says(tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.touch()
     os.utime(file, (1780311600, 1780311600))  # eleven o'clock in UTC on the day of the run below
-    script = tmp_path / "readme_schedule.py"
-    script.write_text(
-        example("schedule") + f"\nprint(daily(scheduled_at=datetime(2026, 6, 1, 12), path={str(file)!r}))\n"
-    )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == str(file)
+    code = example("schedule") + f"\nprint(daily(scheduled_at=datetime(2026, 6, 1, 12), path={str(file)!r}))\n"
+    assert last_line(tmp_path, code) == str(file)
 
 
 def test_a_condition_of_ones_own_is_asked_as_the_readme_says(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"line")
-    script = tmp_path / "readme_when.py"
-    script.write_text(
+    code = (
         example("when").replace('timeout="1h"', 'poll_interval=0.1, timeout="1h"')
         + f"\nimport threading\nthreading.Timer(1, lambda: open({str(file)!r}, 'ab').write(b'\\n')).start()"
         + f"\nprint(sensor(path={str(file)!r}), len(open({str(file)!r}).read()))\n"
     )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"{file} 5"
+    assert last_line(tmp_path, code) == f"{file} 5"
 
 
 def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:
