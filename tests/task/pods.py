@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests import flyte_backend
 from tests.flyte_backend import Execution
@@ -133,3 +135,15 @@ class Pod:
     def error(self) -> Any:  # noqa: ANN401  # a protobuf message
         """What error.pb holds; None where there is none."""
         return flyte_backend.error(self._server.client(), self._execution)
+
+
+@contextmanager
+def started(
+    server: MinioServer, bucket: str, asked: Mapping[str, tuple[Any, Any]], folders: pytest.TempPathFactory
+) -> Iterator[dict[str, Pod]]:
+    """A pod for each sensor and its path, by name, all at once: each main takes seconds to start, and then waits."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(Pod(server, bucket, sensor, path, folders.mktemp("pod")))
+            for name, (sensor, path) in asked.items()
+        }

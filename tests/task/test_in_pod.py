@@ -8,7 +8,6 @@ import signal
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from objectstore_sensor import WaitForObjectStoreFile
 
 from tests.servers import MinioServer
 from tests.task import sensors
-from tests.task.pods import SLOW, Pod
+from tests.task.pods import SLOW, Pod, started
 
 pytestmark = pytest.mark.timeout(2 * SLOW)
 
@@ -61,11 +60,8 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "released": (sensors.released, f"s3://{bucket}/release.csv"),
         "listed": (sensors.listed, [f"s3://{bucket}/day/manifest"]),
     }
-    with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(Pod(minio, bucket, sensor, path, tmp_path_factory.mktemp("pod")))
-            for name, (sensor, path) in asked.items()
-        }
+    with started(minio, bucket, asked, tmp_path_factory) as pods:
+        yield pods
 
 
 def assert_keeps_secrets(pod: Pod) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +23,7 @@ from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.task import sensors
 from tests.task.conftest import Module
-from tests.task.pods import SLOW, Pod
+from tests.task.pods import SLOW, Pod, started
 from tests.task.registration import registered
 
 ETAG_OF_A = "0cc175b9c0f1b6a831c399e269772661"
@@ -283,11 +282,8 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "object": (sensors.as_object, f"s3://{bucket}/a.csv"),
         "objects": (sensors.as_objects, [f"s3://{bucket}/*.csv"]),
     }
-    with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(Pod(minio, bucket, sensor, path, tmp_path_factory.mktemp("pod")))
-            for name, (sensor, path) in asked.items()
-        }
+    with started(minio, bucket, asked, tmp_path_factory) as pods:
+        yield pods
 
 
 @pytest.mark.timeout(2 * SLOW)
