@@ -294,3 +294,18 @@ def test_the_message_at_the_deadline_says_what_the_last_look_met(wait: Wait) -> 
         account = wait(GCS, endpoint=server.endpoint, timeout=100, poll_interval=DEFAULT_POLL_INTERVAL)
     assert isinstance(account.main, DeadlineExceeded)
     assert "the last of which failed: the server fails (5xx)" in str(account.main)
+
+
+@pytest.mark.parametrize("uri", [GCS, AZURE])
+def test_a_certificate_that_changes_during_the_wait_is_waited_out(
+    uri: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    right, wrong = certificates.server("127.0.0.1"), Certificates(tmp_path).server_file("127.0.0.1")
+    right.num_tickets = 0  # a session that is resumed shows no certificate
+    with FakeS3(found(Connection="close"), tls=right) as server:
+        store = opened(uri, server.endpoint, ca_file=str(certificates.ca))
+        assert store.look()
+        right.load_cert_chain(wrong)
+        with pytest.raises(StoreError) as changed:
+            store.look()
+    assert changed.value.kind.label == "tls_changed"

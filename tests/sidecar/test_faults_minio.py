@@ -209,3 +209,9 @@ def test_a_manifest_that_lists_nothing_known_ends_the_wait(
 ) -> None:
     minio.put(bucket, "manifest", b"[]")
     row.is_shown_by(wait(f"s3://{bucket}/manifest", match="manifest"), cause="the manifest lists 0 objects")
+
+
+@shows("invalid_argument", MINIO)
+def test_a_version_that_is_none_is_told(row: Row, wait: Wait, minio: MinioServer, bucket: str) -> None:
+    minio.put(bucket, "key")
+    row.is_shown_by(wait(f"s3://{bucket}/key", version_id="bogus"), "HTTP 400 InvalidArgument")

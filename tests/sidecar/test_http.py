@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -70,4 +71,19 @@ def test_a_connection_is_not_broken_off_by_who_had_it_before() -> None:
         first._store._store.give_up(1.0)  # type: ignore[attr-defined]  # as if its look, long over, were given up
         time.sleep(0.5)
         assert thread.is_alive(), "it still waits for its answer"
+        assert len(server.requests) == 3, "and did not have to ask again"
         thread.join(30)
+
+
+def test_the_end_of_one_wait_closes_no_connection_of_the_others(
+    minio: MinioServer, bucket: str, flyte_env: dict[str, str]
+) -> None:
+    """minio-py clears the connections that it was given, when a client of its own goes."""
+    first, other = (Opened(WatchSpec(uri=f"s3://{bucket}/{key}")) for key in "ab")
+    first.look()
+    other.look()
+    before = connections(minio.port)
+    assert before >= 1
+    del first
+    gc.collect()
+    assert connections(minio.port) == before

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 
 import pytest
 from flytekit.bin import entrypoint
 from flytekit.exceptions.user import FlyteRecoverableException, FlyteUserRuntimeException
 from objectstore_sensor import errors
+from objectstore_sensor._wait import wait_for
 from objectstore_sensor.errors import as_flyte
+from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, WaitError, rebuild
 
 RETRYABLE = [row.label for row in KINDS.values() if row.retryable]
@@ -64,3 +67,10 @@ def test_the_watchers_classes_are_the_sensors_classes() -> None:
     """One ``except`` serves both packages; who reads what was found waits for nothing any more."""
     for name in (n for n in errors.__all__ if n not in ("as_flyte", "ObjectChanged")):
         assert issubclass(getattr(errors, name), WaitError)
+
+
+def test_a_local_failure_shows_no_line_of_the_watcher(tmp_path: Path) -> None:
+    with pytest.raises(WaitError) as failed:
+        wait_for(WatchSpec(uri=str(tmp_path)))
+    frames = traceback.extract_tb(failed.value.__traceback__)
+    assert not [frame.filename for frame in frames if "objectstore_watcher" in frame.filename]
