@@ -31,6 +31,9 @@ cluster: setup
 test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## everything: lint, types, unit tests, a real MinIO, a kind cluster
 	@tools/minio.sh >/dev/null
 	@tools/emulators.sh >/dev/null
+	@tools/prometheus.sh >/dev/null
+	@tools/prometheus.sh promtool >/dev/null
+	@tools/chromium.sh >/dev/null
 	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 
 test-flyte: setup cluster  ## workflows with sensors on Flyte's own engine, on the kind cluster

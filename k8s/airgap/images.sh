@@ -20,7 +20,7 @@ main() {
       build_on_base "minio/minio:$MINIO_RELEASE" minio add_minio
       ;;
     prometheus)
-      prometheus=$("$ROOT/k8s/airgap/prometheus.sh")
+      prometheus=$("$ROOT/tools/prometheus.sh")
       build_on_base "prom/prometheus:v$PROMETHEUS_VERSION" prometheus add_prometheus
       ;;
     *) die "no such image: $image; there are base, python, minio and prometheus" ;;

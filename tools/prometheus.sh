@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Prints the path of a Prometheus server, which it builds from its Go module on
-# the first call. Debian's own has no Kubernetes service discovery.
-. "$(dirname "$0")/../../tools/lib.sh"
+# Prints the path of a command of Prometheus, which it builds from its Go module
+# on the first call: the server, or with an argument another.
+#
+#   tools/prometheus.sh             prometheus: Debian's own has no Kubernetes service discovery
+#   tools/prometheus.sh promtool    checks metrics and rules
+. "$(dirname "$0")/lib.sh"
 
-readonly binary=$CACHE/bin/prometheus-v$PROMETHEUS_VERSION
+readonly command=${1:-prometheus}
+readonly binary=$CACHE/bin/$command-v$PROMETHEUS_VERSION
 readonly module=$CACHE/src/prometheus-v$PROMETHEUS_VERSION
 # Its Go module counts v3.5.1 as v0.305.1.
 readonly path=github.com/prometheus/prometheus
@@ -18,13 +22,13 @@ copy() {
 
 build() {
   CGO_ENABLED=0 nice go -C "$module" build -trimpath \
-    -ldflags "-s -w -X github.com/prometheus/common/version.Version=$PROMETHEUS_VERSION" -o "$1" ./cmd/prometheus
+    -ldflags "-s -w -X github.com/prometheus/common/version.Version=$PROMETHEUS_VERSION" -o "$1" "./cmd/$command"
   "$1" --version
 }
 
 if [ ! -e "$binary" ]; then
   need_go
   once "$module" "Prometheus $PROMETHEUS_VERSION: sources" copy
-  once "$binary" "Prometheus $PROMETHEUS_VERSION" build
+  once "$binary" "Prometheus $PROMETHEUS_VERSION: $command" build
 fi
 printf '%s\n' "$binary"
