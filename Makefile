@@ -1,6 +1,8 @@
 # Everything sets itself up: what is downloaded or built is kept in a cache outside the checkout.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST_ARGS ?=
+# Tests mostly wait: for servers, pods and time-outs. WORKERS=0 runs them one by one, as --pdb wants it.
+WORKERS ?= 3
 EXAMPLES ?= 5000
 WAITS ?= 5000
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
@@ -34,7 +36,7 @@ test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## every
 	@tools/prometheus.sh >/dev/null
 	@tools/prometheus.sh promtool >/dev/null
 	@tools/chromium.sh >/dev/null
-	pytest $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
+	pytest --numprocesses=$(WORKERS) --dist=loadgroup $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 
 test-flyte: setup cluster  ## workflows with sensors on Flyte's own engine, on the kind cluster
 	@tools/images.sh flyte

@@ -107,9 +107,9 @@ need_ports() {
   done
 }
 
-# listens PORT: whether anything takes connections.
+# listens PORT: whether anything takes connections, or holds the port without.
 listens() {
-  (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+  (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || ss --listening --tcp --no-header "sport = :$1" 2>/dev/null | grep -q .
 }
 
 # build_image NAME ARGUMENTS...: docker or podman build. On the host's network:

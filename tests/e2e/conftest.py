@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,13 @@ SAVED = ROOT / "build" / "e2e"
 """Where the logs and events of failed tests are kept."""
 
 FAILED = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One of xdist's workers runs all of these: the one cluster has no room for more."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("kind"))
 
 
 @pytest.hookimpl(wrapper=True)
