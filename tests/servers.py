@@ -50,6 +50,18 @@ def minio_binary() -> str:
     return subprocess.run([ROOT / "tools" / "minio.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+_HOME = os.environ.get("HOME", "")
+"""The person's, whose cache has what was built; read before tests change it."""
+
+
+@cache
+def prometheus_command(name: str) -> str:
+    """``prometheus`` or ``promtool`` of the pinned version; built on the first call ever, then cached."""
+    told = [str(ROOT / "tools" / "prometheus.sh"), name]
+    env = {**os.environ, "HOME": _HOME}
+    return subprocess.run(told, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 class ServerProcess:
     """A server in a process of its own, on a port of its own.
 

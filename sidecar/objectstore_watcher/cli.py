@@ -66,6 +66,9 @@ EXITS = {
     Exit.TERMINATED: "SIGTERM before the wait ended",
 }
 
+EXECUTION_VARIABLE = "FLYTE_INTERNAL_EXECUTION_ID"
+"""Where Flyte tells each container the execution that it belongs to."""
+
 LOG_FORMATS = ("auto", "json", "text")
 
 OWN_OPTIONS = {
@@ -209,7 +212,7 @@ def _run(settings: Settings) -> int:
     from objectstore_watcher.metrics import Metrics
 
     logs.configure(settings.log_format)
-    metrics, event_log, stop = Metrics(), logs.EventLog(), threading.Event()
+    metrics, event_log, stop = Metrics(os.environ.get(EXECUTION_VARIABLE, "")), logs.EventLog(), threading.Event()
     with LiveLine() as live:
 
         def observe(event: Event) -> None:

@@ -158,6 +158,8 @@ class WatchSpec:
         sha256: the checksum of its content that the object must have been stored with, in hexadecimal; empty: any.
         user_metadata: names and values of ``x-amz-meta-*`` that the object must have, the names in lower case.
         tags: names and values of the tags that the object must have.
+        expected_within: seconds from the request in which the author expects the object; 0: nothing is known. It
+            changes nothing about the wait: a metric tells the time, for alerts.
     """
 
     uri: str | tuple[str, ...]
@@ -230,6 +232,9 @@ class WatchSpec:
         default=(), metadata={"help": "x-amz-meta-NAME that the object must have: NAME=VALUE; may be repeated"}
     )
     tags: Pairs = field(default=(), metadata={"help": "tag that the object must have: NAME=VALUE; may be repeated"})
+    expected_within: float = field(
+        default=0.0, metadata={"help": "when the object is expected, after the request (30m, 2h): for alerts alone"}
+    )
 
     DURATIONS = ("poll_interval", "timeout", "request_timeout", "heartbeat_interval")
 
@@ -264,6 +269,12 @@ class WatchSpec:
                 title("timeout"),
                 f"{self.timeout:g} s is shorter than the poll interval of {self.poll_interval:g} s",
                 cure="raise the timeout or lower the poll interval",
+            )
+        if self.expected_within > self.timeout:
+            raise InvalidArgument(
+                title("expected_within"),
+                f"{self.expected_within:g} s is longer than the timeout of {self.timeout:g} s",
+                cure="lower it, or raise the timeout",
             )
         if self.endpoint:
             location = locations[0]
@@ -344,8 +355,9 @@ class WatchSpec:
 
         for name in self.DURATIONS:
             put(name, seconds(getattr(self, name), title(name)))
-        if self.stable_for != 0:
-            put("stable_for", seconds(self.stable_for, title("stable_for")))
+        for name in ("stable_for", "expected_within"):
+            if getattr(self, name) != 0:
+                put(name, seconds(getattr(self, name), title(name)))
         put("min_size", in_bytes(self.min_size, title("min_size")))
         put("min_count", count(self.min_count, title("min_count")))
         put("expected_count", count(self.expected_count, title("expected_count"), least=0))
@@ -822,8 +834,8 @@ def refuse(directory: Path, name: str, error: WaitError) -> None:
         write(directory, Failed.of(name, error))
 
 
-def offer(directory: Path, candidate: Ready, number: int) -> None:
-    """Publish ``candidate`` for main to judge, and remove those before it.
+def offer(directory: Path, candidate: Ready, number: int) -> bool:
+    """Publish ``candidate`` for main to judge, and remove those before it; whether it was not there already.
 
     Args:
         directory: where.
@@ -834,11 +846,15 @@ def offer(directory: Path, candidate: Ready, number: int) -> None:
         MarkerError: the directory is missing, read-only or full.
         TooManyObjects: as `encoded`.
     """
-    with suppress(FileExistsError):
+    is_first = True
+    try:
         markers.publish(directory, f"{CANDIDATE}-{number}", encoded(candidate))
+    except FileExistsError:
+        is_first = False
     for before in _numbered(directory):  # only now: whoever is killed here must still find the highest number
         if before < number:
             markers.remove(directory, f"{CANDIDATE}-{before}", f"{Verdict.NAME}-{before}")
+    return is_first
 
 
 def offered(directory: Path) -> tuple[int, Ready] | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 # Not a series of its own for every counter's creation time; read by prometheus_client when it is imported.
@@ -13,9 +16,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from objectstore_watcher.contract import DEFAULT_HEARTBEAT_INTERVAL, Request
 from objectstore_watcher.errors import StoreError, WaitError
+from objectstore_watcher.stores.batches import HEAD_DOLLARS_PER_1000, LIST_DOLLARS_PER_1000
 from objectstore_watcher.stores.hints import Heard, Streamed
-from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
+from objectstore_watcher.uri import ObjectLocation, parse
+from objectstore_watcher.watch import (
+    Beat,
+    Event,
+    GaveUp,
+    Pausing,
+    Polled,
+    Requested,
+    Started,
+    Succeeded,
+    Wrote,
+)
 
 PHASES = ("idle", "waiting", "ready", "failed")
 """``idle``: no request yet."""
@@ -27,10 +43,30 @@ WAIT_BUCKETS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 4320
 """Seconds: a wait lasts from a second to a day."""
 
 
-class Metrics:
-    """The metrics of one watcher, in a registry of its own."""
+DOLLARS = {
+    "list": LIST_DOLLARS_PER_1000 / 1000,
+    **dict.fromkeys(("head", "get", "tags"), HEAD_DOLLARS_PER_1000 / 1000),
+}
+"""For one request, by operation, as AWS bills it."""
 
-    def __init__(self) -> None:
+HASH_BYTES = 6
+"""Of the hash of what is waited for: as many as the number of a sample holds whole."""
+
+LONGEST_EXEMPLAR = 128
+"""Characters of an exemplar's names and values together: OpenMetrics allows no more."""
+
+
+class Metrics:
+    """The metrics of one watcher, in a registry of its own.
+
+    Args:
+        execution: Flyte's id of the execution that the wait belongs to: the exemplar of what took how long; empty:
+            none. Only who asks for OpenMetrics gets it.
+    """
+
+    def __init__(self, execution: str = "") -> None:
+        fits = 0 < len(execution) <= LONGEST_EXEMPLAR - len("execution")
+        self._exemplar = {"execution": execution} if fits else None
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -47,6 +83,23 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._retries = Counter(
+            "objectstore_watcher_retries",
+            "Looks that were repeated after an error, by its kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self._cost = Counter(
+            "objectstore_watcher_request_cost_dollars",
+            "What the requests cost by AWS's list prices for S3 Standard in us-east-1; 0 where the path is not s3://.",
+            registry=registry,
+        )
+        self._writes = Counter(
+            "objectstore_watcher_marker_writes",
+            "Markers that were written, refused since one was there already, or could not be written.",
+            ["marker", "outcome"],
+            registry=registry,
+        )
         self._phase = Gauge(
             "objectstore_watcher_phase", "1 for the phase that the wait is in, else 0.", ["phase"], registry=registry
         )
@@ -61,6 +114,32 @@ class Metrics:
             "When the wait will be given up, in Unix time; 0 before it is asked for.",
             registry=registry,
         )
+        self._expected = Gauge(
+            "objectstore_watcher_expected_timestamp_seconds",
+            "When the object is expected (expected_within), in Unix time; 0 where that was not said.",
+            registry=registry,
+        )
+        self._poll_interval = Gauge(
+            "objectstore_watcher_poll_interval_seconds",
+            "The poll interval, as it was asked for; 0 before.",
+            registry=registry,
+        )
+        self._target = Gauge(
+            "objectstore_watcher_target_hash",
+            "48 bits of a hash of the paths, the same in all waits for them; 0 before they are asked for.",
+            registry=registry,
+        )
+        self._heartbeat = Gauge(
+            "objectstore_watcher_heartbeat_timestamp_seconds",
+            "When the heartbeat in the marker directory was refreshed, in Unix time; 0 without such a directory.",
+            registry=registry,
+        )
+        self._heartbeat_interval = Gauge(
+            "objectstore_watcher_heartbeat_interval_seconds",
+            "How often the heartbeat is to be refreshed.",
+            registry=registry,
+        )
+        self._heartbeat_interval.set(DEFAULT_HEARTBEAT_INTERVAL)
         self._last_poll = Gauge(
             "objectstore_watcher_last_successful_poll_timestamp_seconds",
             "When the store last said whether the object is there, in Unix time; 0 before.",
@@ -106,20 +185,19 @@ class Metrics:
             {"version": version("objectstore-watcher")}
         )
         self._started = time.monotonic()  # a request that cannot be read is never started
+        self._prices: dict[str, float] = {}
+        self._failed = ""  # the kind of error that the last look ended in
 
     def observe(self, event: Event) -> None:
         """Count ``event``."""
         match event:
             case Started(request):
-                self._start(request.deadline, request.requested_monotonic)
+                self._start(request)
             case Requested(operation, outcome):
                 self._requests.labels(operation, outcome).inc()
+                self._cost.inc(self._prices.get(operation, 0))
             case Polled(error):
-                self._polls.inc()
-                if error:
-                    self._errors.labels(error.kind.label).inc()
-                else:
-                    self._last_poll.set_to_current_time()
+                self._poll(error)
             case Pausing(seconds, error):
                 self._backoff.set(seconds if error and error.kind.action.is_pausing else 0)
             case Streamed() | Heard():
@@ -127,9 +205,27 @@ class Metrics:
             case Succeeded(ready, lag):
                 self._end("ready")
                 if lag is not None and ready.polls > 1:
-                    self._lag.labels(ready.detected_by).observe(max(lag, 0))
+                    self._lag.labels(ready.detected_by).observe(max(lag, 0), self._exemplar)
             case GaveUp(error):
                 self._give_up(error)
+            case Wrote() | Beat():
+                self._observe_files(event)
+
+    def _observe_files(self, event: Wrote | Beat) -> None:
+        if isinstance(event, Beat):
+            self._heartbeat.set_to_current_time()
+        else:
+            self._writes.labels(event.marker, event.outcome).inc()
+
+    def _poll(self, error: WaitError | None) -> None:
+        self._polls.inc()
+        if self._failed:
+            self._retries.labels(self._failed).inc()
+        self._failed = error.kind.label if error else ""
+        if error:
+            self._errors.labels(error.kind.label).inc()
+        else:
+            self._last_poll.set_to_current_time()
 
     def _observe_events(self, event: Streamed | Heard) -> None:
         if isinstance(event, Heard):
@@ -138,11 +234,16 @@ class Metrics:
             self._streams.labels(event.outcome).inc()
             self._flows.set(event.flows)
 
-    def _start(self, deadline: float, requested: float) -> None:
-        self._started = requested
-        to_unix = time.time() - time.monotonic()
-        self._since.set(requested + to_unix)
-        self._deadline.set(deadline + to_unix)
+    def _start(self, request: Request) -> None:
+        spec, to_unix = request.spec, time.time() - time.monotonic()
+        self._started = request.requested_monotonic
+        self._since.set(self._started + to_unix)
+        self._deadline.set(request.deadline + to_unix)
+        self._expected.set(self._started + to_unix + spec.expected_within if spec.expected_within else 0)
+        self._poll_interval.set(spec.poll_interval)
+        self._heartbeat_interval.set(spec.heartbeat_interval)
+        self._target.set(target_hash(spec.uris))
+        self._prices = DOLLARS if isinstance(parse(spec.uris[0]), ObjectLocation) else {}
         self.enter("waiting")
 
     def _give_up(self, error: WaitError) -> None:
@@ -154,9 +255,15 @@ class Metrics:
         self._backoff.set(0)
         self._flows.set(0)
         self.enter(phase)
-        self._wait.labels(phase).observe(time.monotonic() - self._started)
+        self._wait.labels(phase).observe(time.monotonic() - self._started, self._exemplar)
 
     def enter(self, phase: str) -> None:
         """Show that the wait is in ``phase``, one of `PHASES`."""
         for each in PHASES:
             self._phase.labels(each).set(each == phase)
+
+
+def target_hash(uris: Sequence[str]) -> int:
+    """A number that waits for the same paths share. Who can guess the paths can confirm them by it, and no more."""
+    told = json.dumps(sorted(uris)).encode()
+    return int.from_bytes(hashlib.sha256(told).digest()[:HASH_BYTES], "big")

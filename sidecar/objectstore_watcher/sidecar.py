@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
-from objectstore_watcher.watch import Event, GaveUp, Observer, Pausing, Started, Stopped, Succeeded, watch
+from objectstore_watcher.watch import Beat, Event, GaveUp, Observer, Pausing, Started, Stopped, Succeeded, Wrote, watch
 
 REQUEST_CHECK_INTERVAL = 0.02
 """Seconds between two looks for the request, or for a verdict."""
@@ -52,7 +53,7 @@ class Sidecar:
             MarkerError: it is missing, read-only or full, or holds something that is no marker.
             InvalidArgument: it holds another request, or the answer to one.
         """
-        contract.beat(self._directory)
+        self._beat()
         self.answer = contract.terminal(self._directory)
         if self._spec and (held := self._other_question(self._spec)):
             raise InvalidArgument(
@@ -98,9 +99,28 @@ class Sidecar:
             unknown = WaitError(self._uri, repr(error))
             self._observer(GaveUp(unknown))
             answer = Failed.of(self._uri, unknown)
-        with suppress(FileExistsError):  # another watcher in this directory was first
-            contract.write(self._directory, answer)
+        self._write(answer.NAME, lambda: self._is_first(answer))
         self.answer = contract.terminal(self._directory)
+
+    def _write(self, marker: str, write: Callable[[], bool]) -> None:
+        """Write a marker, and tell how that ended."""
+        outcome = "error"
+        try:
+            outcome = "written" if write() else "refused"
+        finally:
+            self._observer(Wrote(marker, outcome))
+
+    def _is_first(self, answer: Ready | Failed) -> bool:
+        """Leave the answer, unless another watcher in this directory was first."""
+        try:
+            contract.write(self._directory, answer)
+        except FileExistsError:
+            return False
+        return True
+
+    def _beat(self) -> None:
+        contract.beat(self._directory)
+        self._observer(Beat())
 
     def _answer(self, request: Request) -> Ready:
         if not request.candidates:
@@ -122,7 +142,7 @@ class Sidecar:
         last = contract.last_number(self._directory)
         if last and self._verdict(last):
             return True
-        contract.offer(self._directory, candidate, last + 1)
+        self._write(contract.CANDIDATE, lambda: contract.offer(self._directory, candidate, last + 1))
         return self._verdict(last + 1)
 
     def _verdict(self, number: int) -> bool:
@@ -183,5 +203,5 @@ class Sidecar:
             if heard == FINISHED and worker.error:
                 raise worker.error
             if self.alive():
-                contract.beat(self._directory)
+                self._beat()
         return heard or 0

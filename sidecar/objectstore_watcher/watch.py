@@ -98,7 +98,25 @@ class GaveUp:
     error: WaitError
 
 
-Event = Started | Requested | Polled | Pausing | Streamed | Heard | Succeeded | GaveUp
+@dataclass(frozen=True)
+class Wrote:
+    """A marker was written, or not.
+
+    Attributes:
+        marker: ``ready``, ``failed`` or ``candidate``.
+        outcome: ``written``; ``refused``, where another watcher's was there; or ``error``.
+    """
+
+    marker: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Beat:
+    """The heartbeat was refreshed."""
+
+
+Event = Started | Requested | Polled | Pausing | Streamed | Heard | Succeeded | GaveUp | Wrote | Beat
 Observer = Callable[[Event], None]
 Open = Callable[[WatchSpec, OnRequest], Store]
 Listen = Callable[[WatchSpec], Listener]

@@ -61,6 +61,7 @@ class ObjectStoreWait:
     sha256: str = ""
     user_metadata: Mapping[str, str] | None = None
     tags: Mapping[str, str] | None = None
+    expected_within: Duration = 0.0
     when: When | None = None
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT

@@ -76,6 +76,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             what a listing found, each object that passes everything else is asked for once.
         tags: tags that the object must have, such as ``{"quality": "passed"}``: one more request at each look, for what
             passes everything else; needs s3:GetObjectTagging.
+        expected_within: time after the request in which the object is expected; it does not end the wait, but an alert
+            can tell that the object is late.
         when: a condition of your own, a function at module level: it gets the ``MatchedObject`` that passes everything
             else, or of a pattern, a manifest or several paths the list of them, and returns True, or False to wait on.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
@@ -128,6 +130,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         sha256: str = "",
         user_metadata: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        expected_within: Duration = 0.0,
         when: When | None = None,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
@@ -168,6 +171,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 sha256=sha256,
                 user_metadata=user_metadata,
                 tags=tags,
+                expected_within=expected_within,
                 when=when,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,

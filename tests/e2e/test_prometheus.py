@@ -27,6 +27,8 @@ def documented() -> dict[str, str]:
 
 LATER = {
     "objectstore_watcher_errors_total",
+    "objectstore_watcher_retries_total",
+    "objectstore_watcher_marker_writes_total",
     "objectstore_watcher_detection_lag_seconds",
     "objectstore_watcher_wait_duration_seconds",
 }

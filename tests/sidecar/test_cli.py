@@ -68,6 +68,7 @@ SAMPLES = {
     "sha256": Sample("0" * 64, "F" * 64, of_spec("sha256"), "0" * 64, "f" * 64),
     "user_metadata": Sample("Owner=etl", "a=b=c", of_spec("user_metadata"), (("owner", "etl"),), (("a", "b=c"),)),
     "tags": Sample("a=1", "b=2", of_spec("tags"), (("a", "1"),), (("b", "2"),)),
+    "expected_within": Sample("30m", "2h", of_spec("expected_within"), 1800.0, 7200.0),
     "dir": Sample("/one", "/other", lambda settings: settings.directory, Path("/one"), Path("/other")),
     "metrics_address": Sample(":1", ":2", lambda settings: settings.metrics_address, ":1", ":2"),
     "log_format": Sample("json", "text", lambda settings: settings.log_format, "json", "text"),

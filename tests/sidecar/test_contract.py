@@ -57,12 +57,13 @@ def specs(draw: st.DrawFn) -> WatchSpec:
         "absent": draw(st.booleans()),
         "min_size": draw(st.integers(min_value=0, max_value=2**40)),
         "stable_for": draw(st.just(0.0) | DURATIONS),
+        "expected_within": draw(st.just(0.0) | st.floats(min_value=0.0001, max_value=interval)),
         "tags": draw(st.dictionaries(st.sampled_from(["a", "ü b", "-c"]), st.sampled_from(["", "-x", "y=z"]))),
         "user_metadata": draw(st.dictionaries(st.sampled_from(["a", "-b"]), st.sampled_from(["", "-x", "y=z w"]))),
         "newer_than": draw(st.just("") | st.datetimes(timezones=st.just(timezone.utc)).map(datetime.isoformat)),
     }
     chosen = draw(st.sets(st.sampled_from(sorted(options))))
-    if "poll_interval" in chosen or "timeout" in chosen:
+    if chosen & {"poll_interval", "timeout", "expected_within"}:
         chosen |= {"poll_interval", "timeout"}
     uri = draw(hostile.uris())
     if options["absent"] or not uri.startswith("s3://"):
@@ -136,6 +137,8 @@ def test_defaults_are_left_out_of_the_command_line() -> None:
         ({"poll_interval": -1}, "--poll-interval (poll_interval)"),
         ({"timeout": 0}, "--timeout (timeout)"),
         ({"timeout": math.inf}, "--timeout (timeout)"),
+        ({"expected_within": -1}, "--expected-within (expected_within)"),
+        ({"expected_within": 61, "timeout": 60, "poll_interval": 1}, "--expected-within (expected_within)"),
         ({"request_timeout": "soon"}, "--request-timeout (request_timeout)"),
         ({"heartbeat_interval": math.nan}, "--heartbeat-interval (heartbeat_interval)"),
         ({"poll_interval": 60, "timeout": 5}, "--timeout (timeout)"),
@@ -174,6 +177,7 @@ def test_a_spec_has_no_place_for_a_credential() -> None:
         "region",
         "ca_file",
         "detection",
+        "expected_within",
         *policies,
         *several,
         *conditions,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -7,11 +9,14 @@ from pathlib import Path
 import pytest
 from objectstore_watcher.contract import Ready
 from objectstore_watcher.errors import KINDS, StoreError, WaitError
-from objectstore_watcher.metrics import PHASES, Metrics
-from objectstore_watcher.watch import GaveUp, Polled, watch
-from prometheus_client import CollectorRegistry
+from objectstore_watcher.metrics import PHASES, Metrics, target_hash
+from objectstore_watcher.stores.hints import Heard, Streamed
+from objectstore_watcher.watch import Beat, GaveUp, Polled, Requested, Started, Succeeded, Wrote, watch
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from tests.fake_s3 import Answer, FakeS3, error, found
+from tests.servers import prometheus_command
 from tests.sidecar.conftest import Start
 from tests.sidecar.tools import VirtualTime, highest, metrics_url, samples
 
@@ -65,6 +70,96 @@ def test_an_answer_that_tells_of_a_missing_bucket_is_no_absence_of_an_object() -
     registry = waited(error(404, "NoSuchBucket", x_minio_error_code="NoSuchBucket"))
     assert value(registry, "requests_total", operation="head", outcome="absent") is None
     assert value(registry, "requests_total", operation="head", outcome="error") == 1
+
+
+def test_a_look_after_one_that_failed_is_a_retry_of_its_kind() -> None:
+    registry = waited(ABSENT, Answer(500), Answer(503), Answer(503), ABSENT, found())
+    assert value(registry, "retries_total", kind="server_error") == 1
+    assert value(registry, "retries_total", kind="throttled") == 2
+
+
+def test_an_error_that_ends_the_wait_is_not_retried() -> None:
+    assert value(waited(error(404, "NoSuchBucket")), "retries_total", kind="bucket_missing") is None
+
+
+def test_requests_cost_what_aws_takes_by_their_class() -> None:
+    assert value(waited(ABSENT, ABSENT, found()), "request_cost_dollars_total") == pytest.approx(3 * 0.0004 / 1000)
+    metrics = Metrics()
+    metrics.observe(Started(VirtualTime().request("s3://bucket/*", match="glob")))
+    for operation in ("list", "tags", "get"):
+        metrics.observe(Requested(operation, "found"))
+    assert value(metrics.registry, "request_cost_dollars_total") == pytest.approx(0.0058 / 1000)
+
+
+def test_what_is_not_s3_costs_nothing(tmp_path: Path) -> None:
+    metrics, virtual = Metrics(), VirtualTime()
+    (tmp_path / "file").touch()
+    watch(virtual.request(str(tmp_path / "file")), stop=virtual, observe=metrics.observe, clock=virtual.clock)
+    assert value(metrics.registry, "requests_total", operation="stat", outcome="found") == 1
+    assert value(metrics.registry, "request_cost_dollars_total") == 0
+
+
+def test_each_marker_is_counted_by_how_its_writing_ended() -> None:
+    metrics = Metrics()
+    metrics.observe(Wrote("candidate", "refused"))
+    metrics.observe(Wrote("ready", "written"))
+    assert value(metrics.registry, "marker_writes_total", marker="candidate", outcome="refused") == 1
+    assert value(metrics.registry, "marker_writes_total", marker="ready", outcome="written") == 1
+
+
+def test_the_last_heartbeat_is_told_in_unix_time() -> None:
+    metrics = Metrics()
+    assert value(metrics.registry, "heartbeat_timestamp_seconds") == 0
+    metrics.observe(Beat())
+    assert abs(time.time() - (value(metrics.registry, "heartbeat_timestamp_seconds") or 0)) < 60
+
+
+def test_what_was_asked_for_is_told() -> None:
+    registry = waited(found(), timeout=600, poll_interval=7, heartbeat_interval=4, expected_within=300)
+    since, expected = value(registry, "waiting_since_timestamp_seconds"), value(registry, "expected_timestamp_seconds")
+    assert since
+    assert expected
+    assert expected - since == pytest.approx(300, abs=0.1)
+    assert value(registry, "poll_interval_seconds") == 7
+    assert value(registry, "heartbeat_interval_seconds") == 4
+    assert value(waited(found()), "expected_timestamp_seconds") == 0
+
+
+def test_waits_for_the_same_paths_share_a_number_that_a_sample_holds_whole() -> None:
+    uris = ["s3://bucket/b", "s3://bucket/a"]
+    hashed = target_hash(uris)
+    assert target_hash(uris[::-1]) == hashed != target_hash(uris[:1])
+    assert target_hash(['s3://bucket/a", "s3://bucket/b']) != hashed
+    assert 2**32 < hashed < 2**48
+    registry = waited(found())
+    assert value(registry, "target_hash") == target_hash(["s3://secret-bucket/secret-key"])
+    assert value(Metrics().registry, "target_hash") == 0
+
+
+def openmetrics(metrics: Metrics) -> str:
+    """The page that a scraper gets which asks for OpenMetrics."""
+    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+    return encode(metrics.registry).decode()
+
+
+EXECUTION = "f3b0c44298fc1c149afb"
+
+
+def test_openmetrics_tell_the_execution_of_what_took_how_long() -> None:
+    metrics = Metrics(EXECUTION)
+    metrics.observe(Succeeded(Ready(uri="s3://secret-bucket/secret-key", polls=2), 0.5))
+    page = openmetrics(metrics)
+    exemplars = re.findall(rf"^{PREFIX}(\w+)_bucket\{{.*?\}} 1.0 # (\{{.*?\}}) ", page, re.MULTILINE)
+    told = f'{{execution="{EXECUTION}"}}'
+    assert exemplars == [("detection_lag_seconds", told), ("wait_duration_seconds", told)]
+    assert "secret" not in page
+
+
+@pytest.mark.parametrize("execution", ["", "e" * 120])
+def test_no_execution_or_one_that_openmetrics_does_not_take_is_not_told(execution: str) -> None:
+    metrics = Metrics(execution)
+    metrics.observe(GaveUp(StoreError("s3://bucket/key")))
+    assert "# {" not in openmetrics(metrics)
 
 
 def test_a_deadline_is_counted_beside_the_look_that_failed_at_it() -> None:
@@ -145,6 +240,7 @@ def test_labels_have_few_values_and_never_a_bucket_or_a_key() -> None:
         "kind": set(KINDS),
         "phase": set(PHASES),
         "detected_by": {"poll"},
+        "marker": {"ready", "failed", "candidate"},
     }
     known = {"le", "version", "generation"}
     for answers in ([ABSENT, Answer(500), found()], [error(404, "NoSuchKey"), found()], [error(403, "AccessDenied")]):
@@ -157,10 +253,34 @@ def test_labels_have_few_values_and_never_a_bucket_or_a_key() -> None:
 
 def test_names_have_the_prefix_base_units_and_help() -> None:
     families = [family for family in Metrics().registry.collect() if family.name.startswith(PREFIX)]
-    assert len(families) == 14
+    assert len(families) == 22
     for family in families:
         assert family.documentation.endswith(".")
-        assert family.type in {"counter", "info"} or family.name.endswith(("_seconds", "_phase", "_connected"))
+        assert family.type in {"counter", "info"} or family.name.endswith(("_seconds", "_phase", "_connected", "_hash"))
+
+
+def test_promtool_finds_nothing_to_complain_of_on_a_page_with_all_series() -> None:
+    metrics = Metrics(EXECUTION)
+    virtual = VirtualTime()
+    for event in (
+        Started(virtual.request("s3://bucket/key", expected_within=60)),
+        Requested("head", "absent"),
+        Polled(StoreError("s3://bucket/key", kind="timeout")),
+        Polled(),
+        Streamed("connected"),
+        Heard(1),
+        Beat(),
+        Wrote("ready", "written"),
+        Succeeded(Ready(uri="s3://bucket/key", polls=2), 0.5),
+    ):
+        metrics.observe(event)
+    page = generate_latest(metrics.registry)
+    names = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    families = {family.name for family in metrics.registry.collect()}
+    assert all(any(name.startswith(family) for name in names) for family in families), "every family has a sample"
+    promtool = prometheus_command("promtool")
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_a_process_serves_its_metrics_without_a_series_for_each_time_of_creation(start: Start, tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from types import SimpleNamespace
 import pytest
 from objectstore_watcher import contract, sidecar, waiting
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
-from objectstore_watcher.errors import DeadlineExceeded, StoreError, WatcherDied
+from objectstore_watcher.errors import DeadlineExceeded, MarkerError, StoreError, WatcherDied
+from objectstore_watcher.watch import Event, Succeeded, Wrote
 
 from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error, found
 from tests.servers import MinioServer, Watcher, eventually
 from tests.sidecar import hostile
 from tests.sidecar.conftest import Start
-from tests.sidecar.tools import get, listing, metrics_url, phase, samples
+from tests.sidecar.tools import Diary, get, listing, metrics_url, phase, samples
 
 URI = "s3://bucket/key"
 
@@ -96,7 +97,11 @@ def test_the_watcher_idles_until_main_asks_then_answers_then_stays(
     beats(marker_directory)
     assert watcher.process.poll() is None
     assert phase(url) == "ready"
-    assert samples(url)["objectstore_watcher_polls_total"] == ready.polls
+    seen = samples(url)
+    assert seen["objectstore_watcher_polls_total"] == ready.polls
+    assert seen['objectstore_watcher_marker_writes_total{marker="ready",outcome="written"}'] == 1
+    assert seen["objectstore_watcher_heartbeat_timestamp_seconds"] > seen["process_start_time_seconds"]
+    assert seen["objectstore_watcher_heartbeat_interval_seconds"] == 0.5
     assert terminate(watcher)[0] == 0
     assert listing(marker_directory) == ["heartbeat", "ready", "request"]
 
@@ -414,3 +419,47 @@ def test_an_error_of_its_own_is_answered_with_failed_too(marker_directory: Path)
     assert (failed.kind, failed.uri, code) == ("internal", "/any", 0)
     assert "ZeroDivisionError" in failed.message
     assert any("ZeroDivisionError" in json.loads(line).get("trace", "") for line in told.splitlines())
+
+
+# What is told of the markers
+
+
+@pytest.mark.parametrize(("before", "outcome"), [(False, "written"), (True, "refused")])
+def test_how_the_writing_of_the_answer_ended_is_told(
+    marker_directory: Path, tmp_path: Path, before: bool, outcome: str
+) -> None:
+    (tmp_path / "file").touch()
+    spec, diary = WatchSpec(uri=str(tmp_path / "file")), Diary()
+    waiting.ask(marker_directory, spec)
+    if before:
+        contract.write(marker_directory, Ready(uri=spec.name))
+    sidecar.Sidecar(marker_directory, None, diary.append, threading.Event()).work()
+    assert diary.of(Wrote) == [Wrote("ready", outcome)]
+
+
+def test_an_answer_that_cannot_be_written_is_told_too(marker_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    diary = Diary()
+
+    def observe(event: Event) -> None:
+        diary.append(event)
+        if isinstance(event, Succeeded):
+            shutil.rmtree(marker_directory)
+
+    waiting.ask(marker_directory, WatchSpec(uri=str(tmp_path / "file")))
+    with pytest.raises(MarkerError):
+        sidecar.Sidecar(marker_directory, None, observe, threading.Event()).work()
+    assert diary.of(Wrote) == [Wrote("ready", "error")]
+
+
+def test_candidates_are_told_too(marker_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    diary = Diary()
+    waiting.ask(marker_directory, WatchSpec(uri=str(tmp_path / "file")), candidates=True)
+    watcher = threading.Thread(
+        target=sidecar.Sidecar(marker_directory, None, diary.append, threading.Event()).work, daemon=True
+    )
+    watcher.start()
+    waiting.wait(marker_directory, 3600, until=math.inf, judge=lambda found: True)
+    watcher.join(30)
+    assert diary.of(Wrote) == [Wrote("candidate", "written"), Wrote("ready", "written")]
