@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import signal
 import sys
 import threading
 from argparse import BooleanOptionalAction
@@ -26,7 +28,7 @@ from objectstore_watcher.contract import (
     title,
     variable,
 )
-from objectstore_watcher.durations import seconds
+from objectstore_watcher.durations import seconds, seconds_or_0
 from objectstore_watcher.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -77,6 +79,10 @@ OWN_OPTIONS = {
         "marker directory; makes this a sidecar, which asks `request` when no PATH is given",
     ),
     "metrics_address": ("HOST:PORT", "serve /metrics, /healthz and /readyz here (default: nowhere)"),
+    "linger": (
+        "SECONDS",
+        "stay after the wait, with --dir after SIGTERM, until /metrics is scraped, at most this long (default: 0)",
+    ),
     "log_format": ("|".join(LOG_FORMATS), "auto: text on a terminal, else JSON (default: auto)"),
 }
 
@@ -89,12 +95,14 @@ class Settings:
         spec: what to wait for; None: what main asks for in the marker directory.
         directory: the marker directory; None: no markers, exit when the wait ends.
         metrics_address: where to serve metrics; empty: nowhere.
+        linger: seconds to stay at most after the wait, until its last values were scraped.
         log_format: one of `LOG_FORMATS`.
     """
 
     spec: WatchSpec | None
     directory: Path | None
     metrics_address: str
+    linger: float = 0.0
     log_format: str
 
 
@@ -157,8 +165,18 @@ def parse(argv: Sequence[str]) -> Settings:
         spec=_spec(values, flags, bool(own["dir"])),
         directory=Path(own["dir"]) if own["dir"] else None,
         metrics_address=own["metrics_address"],
+        linger=_linger(own),
         log_format=log_format,
     )
+
+
+def _linger(own: dict[str, Any]) -> float:
+    linger = seconds_or_0(own["linger"] or 0, flag("linger"))
+    if linger and not own["metrics_address"]:
+        raise InvalidArgument(
+            flag("linger"), "waits for a scrape, and no metrics are served", cure=f"add {flag('metrics_address')}"
+        )
+    return linger
 
 
 def _spec(values: dict[str, Any], flags: dict[str, Any], is_sidecar: bool) -> WatchSpec | None:
@@ -229,15 +247,17 @@ def _wait(settings: Settings, spec: WatchSpec, metrics: Metrics, observe: Observ
     """Wait as a command: exit when the wait ends."""
     from objectstore_watcher.watch import watch
 
-    _serve_metrics(settings, metrics, lambda: True, lambda: True)
     worker = process.Worker(lambda: watch(Request(spec=spec), stop=stop, observe=observe))
+    scrape = _serve_metrics(settings, metrics, worker, lambda: True, lambda: True)
     worker.start()
     while (heard := process.hear(spec.timeout)) not in process.STOPPING and not worker.ended:
         pass
     stop.set()
     if heard in process.STOPPING:
         return 128 + heard
-    return _ended(worker.error)
+    code = _ended(worker.error)
+    _stay(scrape, settings.linger)
+    return code
 
 
 def _ended(error: BaseException | None) -> int:
@@ -249,30 +269,58 @@ def _ended(error: BaseException | None) -> int:
 
 
 def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Observer, stop: threading.Event) -> int:
-    """Wait as a sidecar: leave a marker, then stay until told to stop, or the kubelet would restart the container."""
+    """Wait as a sidecar: leave a marker, then stay until told to stop, or the kubelet would restart the container.
+
+    The kubelet tells it when main has ended: who lingers then holds up the pod, and not main.
+    """
     from objectstore_watcher.sidecar import Sidecar
 
     sidecar = Sidecar(directory, settings.spec, observe, stop)
+    worker = process.Worker(sidecar.work)
     try:
-        _serve_metrics(settings, metrics, sidecar.alive, sidecar.watching)
+        scrape = _serve_metrics(settings, metrics, worker, sidecar.alive, sidecar.watching)
     except InvalidArgument as error:
         contract.refuse(directory, settings.spec.name if settings.spec else "", error)
         raise
     sidecar.check()
     if sidecar.answer:
         metrics.enter(sidecar.answer.NAME)
-    worker = process.Worker(sidecar.work)
     worker.start()
     heard = sidecar.keep_alive(worker)
     stop.set()
-    return Exit.READY if contract.answered(directory) else 128 + heard
+    if not contract.answered(directory):
+        return 128 + heard
+    if heard == signal.SIGTERM:  # a person's SIGINT means now
+        _stay(scrape, settings.linger)
+    return Exit.READY
 
 
-def _serve_metrics(settings: Settings, metrics: Metrics, alive: Check, ready: Check) -> None:
+def _stay(scrape: process.LastScrape, limit: float) -> None:
+    """Stay until the last values were scraped, at most ``limit`` seconds."""
+    from objectstore_watcher.logs import log
+
+    if limit and not scrape.has_happened:
+        log(logging.INFO, f"the wait is over: staying until /metrics is scraped, at most {limit:g} s", linger=limit)
+        scrape.wait(limit)
+
+
+def _serve_metrics(
+    settings: Settings, metrics: Metrics, worker: process.Worker, alive: Check, ready: Check
+) -> process.LastScrape:
+    scrape = process.LastScrape()
     if settings.metrics_address:
         from objectstore_watcher.serving import serve
 
-        serve(settings.metrics_address, flag("metrics_address"), metrics.registry, alive=alive, ready=ready)
+        serve(
+            settings.metrics_address,
+            flag("metrics_address"),
+            metrics.registry,
+            alive=alive,
+            ready=ready,
+            is_final=lambda: worker.ended,
+            scraped=scrape.happened,
+        )
+    return scrape
 
 
 def code_of(error: WaitError) -> Exit:

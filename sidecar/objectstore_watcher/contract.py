@@ -36,7 +36,7 @@ from datetime import datetime, timedelta, timezone
 from objectstore_watcher import markers
 from objectstore_watcher import uri as paths
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
-from objectstore_watcher.durations import seconds
+from objectstore_watcher.durations import seconds, seconds_or_0
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
 from objectstore_watcher.pairs import Pairs, pairs
 from objectstore_watcher.patterns import Pattern
@@ -356,8 +356,7 @@ class WatchSpec:
         for name in self.DURATIONS:
             put(name, seconds(getattr(self, name), title(name)))
         for name in ("stable_for", "expected_within"):
-            if getattr(self, name) != 0:
-                put(name, seconds(getattr(self, name), title(name)))
+            put(name, seconds_or_0(getattr(self, name), title(name)))
         put("min_size", in_bytes(self.min_size, title("min_size")))
         put("min_count", count(self.min_count, title("min_count")))
         put("expected_count", count(self.expected_count, title("expected_count"), least=0))

@@ -41,6 +41,11 @@ def seconds(value: Duration, name: str) -> float:
     return result
 
 
+def seconds_or_0(value: Duration, name: str) -> float:
+    """The same, or 0 where ``value`` is 0, which stands for none; raises as `seconds` does."""
+    return 0.0 if value in (0, "0") else seconds(value, name)
+
+
 def _parse(value: Duration) -> float | None:
     if isinstance(value, timedelta):
         return value.total_seconds()

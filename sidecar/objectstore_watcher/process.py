@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 FINISHED = signal.SIGUSR1
-"""Sent to this process's own main thread when the watching thread ends."""
+"""Sent to this process's own main thread when the watching thread ends, or its last values were scraped."""
 
 
 def block() -> None:
@@ -44,4 +45,27 @@ class Worker(threading.Thread):
             self.error = error
         finally:
             self.ended = True
-            signal.pthread_kill(threading.main_thread().ident or 0, FINISHED)
+            _wake()
+
+
+class LastScrape:
+    """Whether the metrics were scraped once after the wait had ended: they do not change any more."""
+
+    def __init__(self) -> None:
+        self.has_happened = False
+
+    def happened(self) -> None:
+        """Note it; by the thread that served it."""
+        self.has_happened = True
+        _wake()
+
+    def wait(self, limit: float) -> None:
+        """Return once it has happened, after ``limit`` seconds, or at the next signal that tells to stop."""
+        end = time.monotonic() + limit
+        while not self.has_happened and (left := end - time.monotonic()) > 0:
+            if hear(left) in STOPPING:
+                return
+
+
+def _wake() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, FINISHED)

@@ -32,6 +32,8 @@ MAX_CLIENTS = 32
 MAX_HEAD_BYTES = 8 * 1024
 """No request line with its headers is longer: Prometheus and kubelets send some 300 bytes."""
 
+METRICS = "/metrics"
+
 _PORT = re.compile(r"[0-9]{1,5}")
 
 Check = Callable[[], bool]
@@ -85,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = CLIENT_TIMEOUT
     registry: CollectorRegistry
     checks: dict[str, Check]
+    is_final: Check
+    scraped: Callable[[], None]
 
     def setup(self) -> None:
         """Read the request before anything looks at it."""
@@ -100,15 +104,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # the base class looks for this name
         """Answer with a page."""
+        is_last = self._asks() == METRICS and self.is_final()  # before the page is made: one with the final values
         self.wfile.write(self._begin())
+        if is_last and self._is_taken():
+            self.scraped()
 
     def do_HEAD(self) -> None:
         """Answer without it."""
         self._begin()
 
+    def _asks(self) -> str:
+        return self.path.partition("?")[0]
+
+    def _is_taken(self) -> bool:
+        """Whether the client has read to the end: it closes its side then, and resets it where it has not."""
+        self.connection.shutdown(socket.SHUT_WR)
+        return not self.connection.recv(1)
+
     def _begin(self) -> bytes:
         """Send status and headers; returns the page."""
-        status, content_type, page = self._page(self.path.partition("?")[0])
+        status, content_type, page = self._page(self._asks())
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(page)))  # half a page must not be taken for the whole
@@ -116,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         return page
 
     def _page(self, path: str) -> tuple[HTTPStatus, str, bytes]:
-        if path == "/metrics":
+        if path == METRICS:
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
             return HTTPStatus.OK, content_type, encode(self.registry)
         status = HTTPStatus.NOT_FOUND
@@ -154,7 +169,20 @@ def parse_address(address: str, name: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def serve(address: str, name: str, registry: CollectorRegistry, *, alive: Check, ready: Check) -> tuple[str, int]:
+def _never() -> bool:
+    return False
+
+
+def serve(
+    address: str,
+    name: str,
+    registry: CollectorRegistry,
+    *,
+    alive: Check,
+    ready: Check,
+    is_final: Check = _never,
+    scraped: Callable[[], object] = _never,
+) -> tuple[str, int]:
     """Serve in the background, and say where: port 0 takes a free one.
 
     Args:
@@ -163,12 +191,23 @@ def serve(address: str, name: str, registry: CollectorRegistry, *, alive: Check,
         registry: what ``/metrics`` shows.
         alive: what ``/healthz`` answers: 200, or 503 while it is False.
         ready: the same for ``/readyz``.
+        is_final: whether the metrics do not change any more.
+        scraped: is called when a client has read them all after that.
 
     Raises:
         InvalidArgument: the address cannot be bound.
     """
     host, port = parse_address(address, name)
-    handler = type("Handler", (_Handler,), {"registry": registry, "checks": {"/healthz": alive, "/readyz": ready}})
+    handler = type(
+        "Handler",
+        (_Handler,),
+        {
+            "registry": registry,
+            "checks": {"/healthz": alive, "/readyz": ready},
+            "is_final": staticmethod(is_final),
+            "scraped": staticmethod(scraped),
+        },
+    )
     try:
         server = (_ServerV6 if ":" in host else _Server)((host, port), handler)
     except (OSError, OverflowError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 from flytekit import ImageSpec, TaskMetadata
 from objectstore_watcher import contract
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.durations import Duration
+from objectstore_watcher.durations import Duration, seconds_or_0
 from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _metadata, _when
@@ -19,6 +19,9 @@ from objectstore_sensor._when import When
 
 METRICS_PORT = 9464
 """The port that Prometheus exporters of OpenTelemetry use."""
+
+DEFAULT_LINGER = 30.0
+"""Seconds: Prometheus mostly scrapes every 15 s to 30 s, and a pod that nobody scrapes should not stay for long."""
 
 _PLACEHOLDER = "s3://bucket/key"
 
@@ -65,6 +68,7 @@ class ObjectStoreWait:
     when: When | None = None
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
+    linger: Duration = DEFAULT_LINGER
     run_as_user: int | None = None
     credentials_secret: str | None = None
 
@@ -72,6 +76,7 @@ class ObjectStoreWait:
         """Check all that can be checked without the task."""
         _arguments.check_port(self.metrics_port)
         _arguments.check_user(self.run_as_user)
+        seconds_or_0(self.linger, "linger")
         _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         _when.check(self.when, absent=self.absent)
@@ -105,7 +110,8 @@ class ObjectStoreWait:
 
     def pod_options(self) -> dict[str, Any]:
         """What the pod is built with."""
-        return {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
+        own = {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
+        return {**own, "linger": seconds_or_0(self.linger, "linger") if self.metrics_port else 0.0}
 
 
 def _placeholder(endpoint: str) -> str:

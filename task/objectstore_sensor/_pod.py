@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from copy import deepcopy
 from importlib.metadata import version
+from math import ceil
 from typing import Any
 
 from flytekit import ImageSpec, PodTemplate
@@ -40,7 +41,7 @@ WATCHER_USER = 65532
 """The user "nonroot" of distroless images; numeric, or the kubelet cannot check that it is not root."""
 
 GRACE_SECONDS = 5
-"""Both containers end at once on SIGTERM; this bounds what a stuck node costs."""
+"""Both containers end at once on SIGTERM, the watcher after it lingered; this bounds what a stuck node costs."""
 
 MARKERS_SIZE = "16Mi"
 """`request`, `ready` and two candidates take 4 MiB each at most; mostly some KiB."""
@@ -59,6 +60,7 @@ def with_watcher(
     template: PodTemplate | None,
     *,
     metrics_port: int | None,
+    linger: float,
     run_as_user: int | None,
     credentials_secret: str | None,
 ) -> PodTemplate:
@@ -67,6 +69,7 @@ def with_watcher(
     Args:
         template: the user's own pod template.
         metrics_port: where the watcher serves metrics; None: nowhere.
+        linger: seconds that the watcher stays at most after main, until its last values were scraped.
         run_as_user: numeric user of main, as namespaces that enforce "restricted" want it; None: the image's own.
         credentials_secret: name of a Secret with the keys `SECRET_KEYS`.
     """
@@ -78,11 +81,11 @@ def with_watcher(
     main.volume_mounts = [*(main.volume_mounts or []), mount]
     main.env = [*(main.env or []), _directory()]
     main.security_context = _main_security(run_as_user, main.security_context)
-    spec.init_containers = [*(spec.init_containers or []), _watcher(mount, metrics_port, credentials_secret)]
+    spec.init_containers = [*(spec.init_containers or []), _watcher(mount, metrics_port, linger, credentials_secret)]
     spec.volumes = [*(spec.volumes or []), _volume()]
     spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
     if spec.termination_grace_period_seconds is None:
-        spec.termination_grace_period_seconds = GRACE_SECONDS
+        spec.termination_grace_period_seconds = GRACE_SECONDS + ceil(linger)
     pod.labels = {"app.kubernetes.io/name": "objectstore-sensor", **(pod.labels or {})}
     pod.annotations = {**_scraping(metrics_port), **(pod.annotations or {})}
     return pod
@@ -157,7 +160,7 @@ def _primary(pod: PodTemplate) -> V1Container:
     return primary
 
 
-def _watcher(mount: V1VolumeMount, metrics_port: int | None, secret: str | None) -> V1Container:
+def _watcher(mount: V1VolumeMount, metrics_port: int | None, linger: float, secret: str | None) -> V1Container:
     container = V1Container(
         name=WATCHER,
         image=WATCHER,  # resolved at serialization
@@ -169,7 +172,7 @@ def _watcher(mount: V1VolumeMount, metrics_port: int | None, secret: str | None)
         volume_mounts=[mount],
     )
     if metrics_port:
-        container.args = [f"--metrics-address=0.0.0.0:{metrics_port}"]
+        container.args = [f"--metrics-address=0.0.0.0:{metrics_port}", f"--linger={ceil(linger)}"]
         container.ports = [V1ContainerPort(name="metrics", container_port=metrics_port)]
         # No startup probe: main must not wait for it, since Flyte does not see why a pod stays in its init phase.
         container.liveness_probe = V1Probe(

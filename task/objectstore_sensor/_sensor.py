@@ -22,7 +22,7 @@ from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _metadata, _output
-from objectstore_sensor._config import METRICS_PORT, ObjectStoreWait
+from objectstore_sensor._config import DEFAULT_LINGER, METRICS_PORT, ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor._when import When
@@ -84,6 +84,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
         metrics_port: port of the watcher's metrics; None switches them off.
+        linger: longest time that the pod stays after its task has ended, until Prometheus has scraped the last values;
+            30 s by default. Flyte does not wait for it; 0: not at all.
         run_as_user: numeric user for the main container, for namespaces that enforce Pod Security "restricted".
         credentials_secret: name of a Kubernetes Secret with the keys ACCESS_KEY_ID, SECRET_ACCESS_KEY and, optionally,
             SESSION_TOKEN (for Azure: the storage account and its key; for Google: a service account and the JSON of
@@ -134,6 +136,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         when: When | None = None,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
+        linger: Duration = DEFAULT_LINGER,
         run_as_user: int | None = None,
         credentials_secret: str | None = None,
         pod_template: PodTemplate | None = None,
@@ -175,6 +178,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 when=when,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
+                linger=linger,
                 run_as_user=run_as_user,
                 credentials_secret=credentials_secret,
             ),

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flyteidl.core.errors_pb2 import ContainerError
 from kubernetes.client import V1Pod
+from objectstore_sensor import WaitForObjectStoreFile
 
 from tests import flyte_backend
 from tests.e2e import workflows
@@ -27,16 +28,18 @@ def test_an_object_that_is_there_before_the_pod(sensors: Sensors) -> None:
     sensors.succeeded("before", path)
 
 
-def test_an_object_that_comes_5_s_later(sensors: Sensors, cluster: Cluster) -> None:
+@pytest.mark.parametrize("sensor", [workflows.sensor, workflows.hasty], ids=["once scraped", "linger=0"])
+def test_an_object_that_comes_5_s_later(sensors: Sensors, cluster: Cluster, sensor: WaitForObjectStoreFile) -> None:
+    """With its last values scraped, each 2 s here, or with ``linger=0``, the pod ends within 5 s of main's end."""
     path = sensors.path("later")
-    sensors.start("later", workflows.sensor, path)
+    sensors.start("later", sensor, path)
     cluster.waiting(sensors.namespace, "later")
     time.sleep(5)
     assert main_status(cluster.pod(sensors.namespace, "later")).state.running, "main must still wait"
     sensors.put(path)
     pod = sensors.succeeded("later", path)
     assert seconds_that_the_pod_outlived_main(pod) <= 6  # 5 s, of timestamps that are whole seconds
-    # It obeyed SIGTERM: 137 would be the kubelet's SIGKILL after the grace period, which is as long.
+    # It obeyed SIGTERM: 137 would be the kubelet's SIGKILL after the grace period.
     assert watcher_status(pod).state.terminated.exit_code == 0
 
 

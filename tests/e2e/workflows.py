@@ -54,6 +54,8 @@ with_own_secret = WaitForObjectStoreFile(
     poll_interval=1, timeout="10m", pod_template=TEMPLATE, credentials_secret="objectstore-watcher", **QUICK
 )
 
+hasty = WaitForObjectStoreFile(poll_interval=1, timeout="10m", linger=0, pod_template=TEMPLATE, **QUICK)
+
 impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMPLATE, **QUICK)
 
 without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)

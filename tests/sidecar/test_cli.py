@@ -71,6 +71,7 @@ SAMPLES = {
     "expected_within": Sample("30m", "2h", of_spec("expected_within"), 1800.0, 7200.0),
     "dir": Sample("/one", "/other", lambda settings: settings.directory, Path("/one"), Path("/other")),
     "metrics_address": Sample(":1", ":2", lambda settings: settings.metrics_address, ":1", ":2"),
+    "linger": Sample("0", "0", lambda settings: settings.linger, 0.0, 0.0),  # others need --metrics-address
     "log_format": Sample("json", "text", lambda settings: settings.log_format, "json", "text"),
 }
 

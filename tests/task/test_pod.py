@@ -100,8 +100,20 @@ class TestTheContainers:
     def test_no_service_account_token_is_mounted(self, module: Module) -> None:
         assert pod_of(module(PLAIN).sensor)["automountServiceAccountToken"] is False
 
-    def test_the_pod_goes_within_seconds_of_its_end(self, module: Module) -> None:
-        assert pod_of(module(PLAIN).sensor)["terminationGracePeriodSeconds"] == 5
+    @pytest.mark.parametrize(
+        ("options", "grace"),
+        [("", 35), ("linger='1m'", 65), ("linger=0.5", 6), ("linger=0", 5), ("metrics_port=None", 5)],
+    )
+    def test_the_pod_goes_within_seconds_of_its_end_and_of_the_last_scrape(
+        self, module: Module, options: str, grace: int
+    ) -> None:
+        sensor = module(f"sensor = WaitForObjectStoreFile({options})").sensor
+        assert pod_of(sensor)["terminationGracePeriodSeconds"] == grace
+
+    @pytest.mark.parametrize("linger", ["-1", "'soon'", "True", "None"])
+    def test_a_linger_that_is_no_duration_is_refused(self, module: Module, linger: str) -> None:
+        with pytest.raises(InvalidArgument, match=r"^linger: "):
+            module(f"sensor = WaitForObjectStoreFile(linger={linger})")
 
 
 class TestUntrustedInputAndSecrets:
@@ -178,7 +190,7 @@ class TestMetrics:
     def test_they_have_a_port_a_probe_and_the_annotations_that_prometheus_scrapes_by(self, module: Module) -> None:
         sensor = module("sensor = WaitForObjectStoreFile(metrics_port=9999)").sensor
         watcher = watcher_of(sensor)
-        assert watcher["args"] == ["--metrics-address=0.0.0.0:9999"]
+        assert watcher["args"] == ["--metrics-address=0.0.0.0:9999", "--linger=30"]
         assert watcher["ports"] == [{"name": "metrics", "containerPort": 9999}]
         assert watcher["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
         assert dict(registered(sensor).template.k8s_pod.metadata.annotations) == {
@@ -188,7 +200,7 @@ class TestMetrics:
         }
 
     def test_the_default_port_is_9464(self, module: Module) -> None:
-        assert watcher_of(module(PLAIN).sensor)["args"] == ["--metrics-address=0.0.0.0:9464"]
+        assert watcher_of(module(PLAIN).sensor)["args"] == ["--metrics-address=0.0.0.0:9464", "--linger=30"]
 
     def test_none_switches_them_off_altogether(self, module: Module) -> None:
         sensor = module("sensor = WaitForObjectStoreFile(metrics_port=None)").sensor

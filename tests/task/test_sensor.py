@@ -253,8 +253,8 @@ class TestRegistration:
             "one = WaitForObjectStoreFile(metrics_port=9001)\ntwo = WaitForObjectStoreFile(metrics_port=9002)"
         )
         pod_of(user.one)["initContainers"][0]["resources"]["limits"]["cpu"] = "spoiled"
-        assert watcher_of(user.one)["args"] == ["--metrics-address=0.0.0.0:9001"]
-        assert watcher_of(user.two)["args"] == ["--metrics-address=0.0.0.0:9002"]
+        assert watcher_of(user.one)["args"] == ["--metrics-address=0.0.0.0:9001", "--linger=30"]
+        assert watcher_of(user.two)["args"] == ["--metrics-address=0.0.0.0:9002", "--linger=30"]
         assert "spoiled" not in str(pod_of(user.one)) + str(pod_of(user.two))
 
     def test_a_map_task_over_it_has_the_watcher_too(self, module: Module) -> None:
