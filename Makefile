@@ -35,6 +35,7 @@ test: setup lint $(if $(findstring --no-kind,$(PYTEST_ARGS)),,cluster)  ## every
 	@tools/emulators.sh >/dev/null
 	@tools/prometheus.sh >/dev/null
 	@tools/prometheus.sh promtool >/dev/null
+	@tools/operator.sh >/dev/null
 	@tools/chromium.sh >/dev/null
 	pytest --numprocesses=$(WORKERS) --dist=loadgroup $(if $(FLYTE_CONFIG),--flyte-config=$(FLYTE_CONFIG)) $(PYTEST_ARGS)
 

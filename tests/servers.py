@@ -55,11 +55,16 @@ _HOME = os.environ.get("HOME", "")
 
 
 @cache
-def prometheus_command(name: str) -> str:
-    """``prometheus`` or ``promtool`` of the pinned version; built on the first call ever, then cached."""
-    told = [str(ROOT / "tools" / "prometheus.sh"), name]
+def pinned(script: str, *args: str) -> str:
+    """Where a script of ``tools/`` has what it makes on its first call ever, and then keeps outside the checkout."""
+    told = [str(ROOT / "tools" / script), *args]
     env = {**os.environ, "HOME": _HOME}
     return subprocess.run(told, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def prometheus_command(name: str) -> str:
+    """``prometheus`` or ``promtool`` of the pinned version."""
+    return pinned("prometheus.sh", name)
 
 
 class ServerProcess:

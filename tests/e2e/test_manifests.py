@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.cluster import Cluster
 from tests.e2e.sensors import Sensors
 from tests.k8s.manifests import load
-from tests.servers import ROOT, eventually
+from tests.servers import ROOT, eventually, pinned
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -16,6 +16,18 @@ pytestmark = pytest.mark.timeout(1800)
 def test_the_api_server_accepts_the_kustomizations(cluster: Cluster, folder: str) -> None:
     told = cluster.kubectl("apply", "--dry-run=server", "--kustomize", str(ROOT / folder))
     assert "deployment.apps/minio" in told
+
+
+def test_the_api_server_accepts_what_is_for_the_prometheus_operator(cluster: Cluster) -> None:
+    definitions = pinned("operator.sh")
+    cluster.kubectl("apply", "--server-side", f"--filename={definitions}")
+    cluster.kubectl("wait", "--for=condition=Established", f"--filename={definitions}", "--timeout=60s")
+    folder = str(ROOT / "k8s" / "monitoring-operator")
+    told = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "--kustomize", folder)
+    assert {line.partition(" ")[0] for line in told.splitlines()} == {
+        "podmonitor.monitoring.coreos.com/objectstore-watcher",
+        "prometheusrule.monitoring.coreos.com/objectstore-sensor",
+    }
 
 
 def test_the_api_server_accepts_the_rendered_sensor_pod(cluster: Cluster, namespace: str) -> None:

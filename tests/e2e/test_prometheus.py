@@ -10,6 +10,7 @@ import pytest
 from tests.e2e import workflows
 from tests.e2e.cluster import Cluster, watcher_status
 from tests.e2e.sensors import Sensors
+from tests.k8s.test_rules import queries as runbook_queries
 from tests.servers import eventually
 from tools import readme
 
@@ -98,7 +99,7 @@ def test_prometheus_has_the_last_values_of_a_wait_of_two_seconds(sensors: Sensor
     assert 0 <= lag < 10
 
 
-def test_prometheus_sees_why_a_wait_stalls(sensors: Sensors, cluster: Cluster) -> None:
+def test_prometheus_sees_why_a_wait_stalls_and_an_alert_fires(sensors: Sensors, cluster: Cluster) -> None:
     from tests.k8s.manifests import load
 
     (pod,) = load("examples/plain-pod.yaml")
@@ -107,8 +108,24 @@ def test_prometheus_sees_why_a_wait_stalls(sensors: Sensors, cluster: Cluster) -
     cluster.api.create_namespaced_pod(sensors.namespace, pod)
     ours = f'namespace="{sensors.namespace}"'
     for what in (
+        f'ALERTS{{{ours},alertname="ObjectStoreSensorErrors",alertstate="firing"}}',
         f'objectstore_watcher_errors_total{{{ours},kind="connection"}} > 0',
         # Over time: it is 0 again while a look is under way.
         f"max_over_time(objectstore_watcher_backoff_seconds{{{ours}}}[5m]) > 0",
     ):
         eventually(lambda promql=what: bool(cluster.query(promql)), what, timeout=180)  # type: ignore[misc]
+
+
+def test_an_alert_fires_for_a_sensor_whose_object_is_late_and_for_no_other(sensors: Sensors, cluster: Cluster) -> None:
+    sensors.start("late", workflows.late, sensors.path("late"))
+    sensors.start("fine", workflows.sensor, sensors.path("fine"))
+    ours = f'namespace="{sensors.namespace}"'
+    stuck = f'ALERTS{{{ours},alertname="ObjectStoreSensorStuck",alertstate="firing"}}'
+    eventually(lambda: bool(cluster.query(stuck)), stuck, timeout=240)
+    firing = {(each["metric"]["alertname"], each["metric"]["pod"]) for each in cluster.query(f"ALERTS{{{ours}}}")}
+    assert firing == {("ObjectStoreSensorStuck", "late")}
+
+
+@pytest.mark.parametrize("query", runbook_queries())
+def test_prometheus_answers_the_runbooks_queries(cluster: Cluster, query: str) -> None:
+    cluster.query(query)

@@ -56,6 +56,8 @@ with_own_secret = WaitForObjectStoreFile(
 
 hasty = WaitForObjectStoreFile(poll_interval=1, timeout="10m", linger=0, pod_template=TEMPLATE, **QUICK)
 
+late = WaitForObjectStoreFile(poll_interval=1, timeout="10m", expected_within=1, pod_template=TEMPLATE, **QUICK)
+
 impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMPLATE, **QUICK)
 
 without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)

@@ -85,6 +85,27 @@ def write_rendered() -> None:
     (ROOT / "k8s" / RENDERED).write_text(HEADER + text)
 
 
+def operators_rules() -> dict[str, Any]:
+    """The rules of k8s/monitoring as the Prometheus operator takes them."""
+    (rules,) = load("monitoring/rules.yml")
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "objectstore-sensor"},
+        "spec": rules,
+    }
+
+
+OPERATORS_HEADER = """\
+# The rules of k8s/monitoring/rules.yml for the Prometheus operator. Written by `make docs`; a test compares them.
+"""
+
+
+def write_operators_rules() -> None:
+    text = yaml.safe_dump(operators_rules(), sort_keys=False, width=110)
+    (ROOT / "k8s" / "monitoring-operator" / "rules.yaml").write_text(OPERATORS_HEADER + text)
+
+
 def test_the_rendered_sensor_pod_is_what_the_code_makes() -> None:
     assert load(RENDERED) == [rendered()], "run: make docs"
 
@@ -101,3 +122,4 @@ def test_no_file_of_the_project_names_a_registry_host() -> None:
 
 if __name__ == "__main__":
     write_rendered()
+    write_operators_rules()
