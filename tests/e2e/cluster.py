@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -198,11 +199,20 @@ class Cluster:
 
     def query(self, promql: str) -> list[dict[str, Any]]:
         """What the cluster's Prometheus answers to an instant query."""
-        url = "http://127.0.0.1:30990/api/v1/query?" + urllib.parse.urlencode({"query": promql})
+        return list(self._prometheus("query", query=promql)["result"])
+
+    def exemplars(self, promql: str) -> list[dict[str, Any]]:
+        """The exemplars of the last hour that it has of the series."""
+        now = time.time()
+        told = self._prometheus("query_exemplars", query=promql, start=f"{now - 3600}", end=f"{now + 60}")
+        return [exemplar for series in told for exemplar in series["exemplars"]]
+
+    def _prometheus(self, what: str, **params: str) -> Any:  # noqa: ANN401  # JSON
+        url = f"http://127.0.0.1:30990/api/v1/{what}?" + urllib.parse.urlencode(params)
         with urllib.request.urlopen(url, timeout=30) as answer:  # the test's own server
             told = json.load(answer)
         assert told["status"] == "success", told
-        return list(told["data"]["result"])
+        return told["data"]
 
     def save(self, namespace: str, folder: Path) -> None:
         """Keep logs, events and pods of a namespace, for a person to read after a failure."""

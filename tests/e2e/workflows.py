@@ -58,6 +58,10 @@ hasty = WaitForObjectStoreFile(poll_interval=1, timeout="10m", linger=0, pod_tem
 
 late = WaitForObjectStoreFile(poll_interval=1, timeout="10m", expected_within=1, pod_template=TEMPLATE, **QUICK)
 
+lost = WaitForObjectStoreFile(
+    poll_interval=1, timeout="10m", endpoint="http://127.0.0.1:9999", pod_template=TEMPLATE, **QUICK
+)
+
 impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMPLATE, **QUICK)
 
 without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)
