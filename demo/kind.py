@@ -60,7 +60,8 @@ def main() -> None:
     show_pods(cluster)
     title("The watchers' last words")
     for name in SENSORS:
-        say(f"{name}: {cluster.logs(NAMESPACE, name, WATCHER).strip().splitlines()[-1]}")
+        lines = cluster.logs(NAMESPACE, name, WATCHER).strip().splitlines()
+        say(f"{name}: {[line for line in lines if 'staying until' not in line][-1]}")
     say("\nThe cluster stays, and the next run takes less than a minute. Remove it with: make kind-down")
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -114,6 +114,9 @@ class Ending(subprocess.Popen[bytes]):
 
     def __exit__(self, *exc: object) -> None:
         self.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(timeout=1)
+        self.terminate()  # a watcher that nobody has scraped lingers after the first
         self.wait(timeout=10)
 
 
