@@ -5,16 +5,19 @@ from __future__ import annotations
 import signal
 import socket
 import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import urllib3
 from objectstore_watcher import contract
 from objectstore_watcher.cli import Exit, parse
 from objectstore_watcher.errors import InvalidArgument
 
 from tests.servers import Watcher, eventually
 from tests.sidecar.conftest import Start
-from tests.sidecar.tools import get, metrics_url, samples
+from tests.sidecar.tools import metrics_url, samples
 
 LONG = "--linger=1h"
 """Longer than any test: whoever ends sooner does so for another reason."""
@@ -49,6 +52,19 @@ def answered(start: Start, directory: Path, path: Path, *args: str) -> tuple[Wat
     return watcher, url
 
 
+def scraped(watcher: Watcher, url: str) -> dict[str, float]:
+    """The values of the scrape that ended it: one that began before the watching thread had ended does not count."""
+    seen: dict[str, float] = {}
+
+    def has_ended() -> bool:
+        with suppress(urllib3.exceptions.HTTPError):
+            seen.update(samples(url))
+        return watcher.process.poll() is not None
+
+    eventually(has_ended, "it ends")
+    return seen
+
+
 def reads(url: str, request: bytes, size: int = -1) -> None:
     """Send a request and read so much of the answer, then break off."""
     host, _, port = url.removeprefix("http://").rpartition(":")
@@ -63,7 +79,7 @@ def test_a_scrape_of_the_last_values_ends_it_at_once(start: Start, marker_direct
     watcher, url = answered(start, marker_directory, file, LONG)
     terminate(watcher)
     lingers(watcher)
-    seen = samples(url)
+    seen = scraped(watcher, url)
     assert seen['objectstore_watcher_phase{phase="ready"}'] == 1
     assert seen['objectstore_watcher_wait_duration_seconds_count{outcome="ready"}'] == 1
     assert seen['objectstore_watcher_marker_writes_total{marker="ready",outcome="written"}'] == 1
@@ -74,21 +90,21 @@ def test_a_wait_that_failed_lingers_too(start: Start, marker_directory: Path, tm
     watcher, url = answered(start, marker_directory, tmp_path / "absent", LONG, "--timeout=0.1")
     terminate(watcher)
     lingers(watcher)
-    assert samples(url)['objectstore_watcher_phase{phase="failed"}'] == 1
+    assert scraped(watcher, url)['objectstore_watcher_phase{phase="failed"}'] == 1
     assert watcher.end()[0] == Exit.READY
 
 
 def test_who_was_scraped_after_the_end_of_the_wait_and_before_sigterm_ends_at_once(
     start: Start, marker_directory: Path, file: Path
 ) -> None:
-    watcher, url = answered(start, marker_directory, file, LONG)
+    watcher, url = answered(start, marker_directory, file, LONG, "--heartbeat-interval=0.5")
     written = 'objectstore_watcher_marker_writes_total{marker="ready",outcome="written"}'
     eventually(lambda: written in samples(url), "all is told")
-    samples(url)  # one that surely began after the end
+    beats = contract.last_heartbeat(marker_directory)
+    eventually(lambda: contract.last_heartbeat(marker_directory) > beats, "it was told that the watching thread ended")
+    samples(url)
     terminate(watcher)
-    code, told = watcher.end()
-    assert code == Exit.READY
-    assert "staying" not in told
+    assert watcher.end()[0] == Exit.READY
 
 
 def test_a_scrape_before_the_end_of_the_wait_does_not_count(
@@ -101,7 +117,7 @@ def test_a_scrape_before_the_end_of_the_wait_does_not_count(
     eventually(lambda: contract.answered(marker_directory), "the watcher answers")
     terminate(watcher)
     lingers(watcher)
-    samples(url)
+    scraped(watcher, url)
     assert watcher.end()[0] == Exit.READY
 
 
@@ -113,8 +129,9 @@ def test_what_is_no_whole_scrape_does_not_count(start: Start, marker_directory: 
     reads(url, b"GET /healthz HTTP/1.1\r\n\r\n")
     reads(url, b"GET /metrics HTTP/1.1\r\n\r\n", size=10)
     reads(url, b"GET /metrics HTTP/1.1\r\n", size=0)
-    assert get(f"{url}/healthz")[0] == 200, "it is still there"
-    samples(url)
+    time.sleep(0.5)
+    assert watcher.process.poll() is None
+    scraped(watcher, url)
     assert watcher.end()[0] == Exit.READY
 
 
@@ -160,7 +177,7 @@ def test_by_hand_it_stays_until_a_scrape_and_keeps_its_exit_code(
     watcher = start(tmp_path / name, "--timeout=0.1", SERVED, LONG)
     lingers(watcher)
     url = metrics_url(watcher)
-    assert samples(url)["objectstore_watcher_polls_total"] > 0
+    assert scraped(watcher, url)["objectstore_watcher_polls_total"] > 0
     assert watcher.end()[0] == code
 
 
