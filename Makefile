@@ -63,7 +63,7 @@ bench: setup  ## the figures of the README, measured here; what waits cost, besi
 	@tools/peers.sh >/dev/null
 	python -m tests.bench
 
-docs: setup  ## write the README's tables and the rendered pod from the code
+docs: setup  ## write the README's tables, the rendered pod and the operator's rules from the code
 	python -m tools.readme
 	python -m tests.k8s.test_manifests
 

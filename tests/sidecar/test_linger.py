@@ -152,6 +152,14 @@ def test_a_second_signal_ends_it_at_once(
     assert watcher.end()[0] == Exit.READY
 
 
+def test_a_persons_interrupt_ends_a_sidecar_at_once(start: Start, marker_directory: Path, file: Path) -> None:
+    watcher, _ = answered(start, marker_directory, file, LONG)
+    watcher.process.send_signal(signal.SIGINT)
+    code, told = watcher.end()
+    assert code == Exit.READY
+    assert "staying" not in told
+
+
 def test_without_an_answer_sigterm_ends_it_at_once(start: Start, marker_directory: Path, tmp_path: Path) -> None:
     watcher = start("--dir", marker_directory, SERVED, LONG, tmp_path / "absent")
     eventually((marker_directory / "request").exists, "the wait begins")
