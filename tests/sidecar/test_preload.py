@@ -24,6 +24,7 @@ print("objectstore_watcher.stores.s3" in sys.modules, "minio" in sys.modules)
         ({"STORAGE_EMULATOR_HOST": "http://gcs:4443"}, False),
         ({"AZURE_CLIENT_ID": "workload"}, False),
         ({"AZURE_CLIENT_ID": "workload", "AWS_ACCESS_KEY_ID": "minio"}, True),
+        ({"AZURE_CLIENT_ID": "workload", "AWS_CA_BUNDLE": "/ca.pem"}, False),
         ({"AZURE_CLIENT_ID": ""}, True),
     ],
     ids=str,

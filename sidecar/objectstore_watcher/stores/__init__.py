@@ -111,7 +111,7 @@ def listen(spec: WatchSpec, key_pair: KeyPair | None = None) -> Listener:
     return listener(spec, key_pair)
 
 
-_S3_VARIABLES = ("AWS_", "FLYTE_AWS_", "MINIO_")
+_S3_VARIABLES = ("FLYTE_AWS_", "MINIO_", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_WEB_", "AWS_CONTAINER_")
 _CLOUD_VARIABLES = ("GOOGLE_", "STORAGE_EMULATOR_HOST", "AZURE_", "FLYTE_AZURE_")
 """How the names of variables begin that say where the objects are."""
 
