@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import base64
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlencode
 
 from flytekit import FlyteFile
 from flytekit.core.base_task import PythonTask
 from minio import Minio
-from minio.commonconfig import Tags
 from objectstore_sensor import MatchedObject
 
 from tests.e2e import workflows
@@ -75,6 +76,10 @@ FEATURES = {
     "released": Feature(
         sensor=workflows.released, asked="data", before={"data": b"raw"}, later={"data": b"checked"}, found="data"
     ),
+    "summed": Feature(
+        sensor=workflows.summed, asked="data", before={"data": b"half"}, later={"data": b"whole"}, found="data"
+    ),
+    "told": Feature(sensor=workflows.told, asked="data", later={"data": b"data"}, found="data"),
     "matched": Feature(sensor=workflows.matched, asked="data", later={"data": b"data"}, found="data"),
     "linked": Feature(sensor=workflows.linked, asked=["a", "b"], later={"b": b"b", "a": b"a"}, found=["a", "b"]),
     "scheduled": Feature(
@@ -98,10 +103,13 @@ MARKS = {"metadata": {"owner": "etl"}, "tags": {"quality": "passed"}}
 
 
 def store(client: Minio, bucket: str, key: str, data: bytes) -> None:
-    """Store an object with `MARKS`."""
-    tags = Tags.new_object_tags()
-    tags.update(MARKS["tags"])
-    client.put_object(bucket, key, io.BytesIO(data), len(data), metadata=dict(MARKS["metadata"]), tags=tags)
+    """Store an object with `MARKS` and its SHA-256."""
+    headers: dict[str, str | list[str] | tuple[str]] = {
+        f"x-amz-meta-{name}": value for name, value in MARKS["metadata"].items()
+    }
+    headers["x-amz-tagging"] = urlencode(MARKS["tags"])
+    headers["x-amz-checksum-sha256"] = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    client._execute("PUT", bucket, key, body=data, headers=headers)  # put_object takes no checksum
 
 
 def told(output: object) -> object:

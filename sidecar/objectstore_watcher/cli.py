@@ -215,8 +215,10 @@ def _parser() -> argparse.ArgumentParser:
         if isinstance(option.default, tuple):
             parser.add_argument(flag(option.name), action="append", metavar="NAME=VALUE", help=option.metadata["help"])
             continue
-        default = f" (default: {option.default:g})" if isinstance(option.default, float) and option.default else ""
-        parser.add_argument(flag(option.name), metavar="VALUE", help=option.metadata["help"] + default)
+        default = f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
+        told = f" (default: {default})" if option.default else ""
+        metavar = "|".join(option.metadata.get("choices", ("VALUE",)))
+        parser.add_argument(flag(option.name), metavar=metavar, help=option.metadata["help"] + told)
     for name, (metavar, text) in OWN_OPTIONS.items():
         parser.add_argument(flag(name), metavar=metavar, help=text)
     parser.add_argument("--version", action="version", version=f"objectstore-watcher {version('objectstore-watcher')}")

@@ -45,7 +45,7 @@ def listed(manifest: Target, data: bytes) -> Sequence[Target]:
         entries = list(_entries(data.decode("utf-8-sig")))
         found = {each.uri: each for each in (manifest.beside(path, size) for path, size in entries)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        detail = error.detail if isinstance(error, InvalidArgument) else type(error).__name__
+        detail = error.detail if isinstance(error, InvalidArgument) else _in_words(error)
         subject = f"{manifest.uri}: {error.subject}" if isinstance(error, InvalidArgument) else manifest.uri
         raise StoreError(subject, f"the manifest cannot be read: {detail}", kind="manifest_invalid") from error
     if not 0 < len(found) <= MOST_PATHS:
@@ -58,6 +58,16 @@ def listed(manifest: Target, data: bytes) -> Sequence[Target]:
                 manifest.uri, f"the manifest names {each.uri!r}, in another kind of store", kind="manifest_invalid"
             )
     return list(found.values())
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it begins as JSON and is none: {error.msg} in line {error.lineno}"
+    if isinstance(error, RecursionError):
+        return "its JSON is nested too deeply"
+    return "its JSON has another form"
 
 
 def _entries(text: str) -> Iterator[tuple[str, int | None]]:

@@ -13,6 +13,7 @@ A pattern matches whole keys, character by character (Unicode code points); case
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -62,7 +63,8 @@ class Pattern:
         text: the pattern.
 
     Raises:
-        InvalidArgument: a class is not closed or empty, or the last character is a lone backslash.
+        InvalidArgument: a class is not closed or empty, or the last character is a lone backslash;
+            or there are alternatives in braces.
     """
 
     def __init__(self, text: str) -> None:
@@ -116,6 +118,10 @@ _PAST = 3
 """From a fork to what is behind its star and its slash."""
 
 
+_BRACES = re.compile(r"\{[^{}]*(,|\.\.)[^{}]*\}")
+"""Shells read these as alternatives: who writes them does not wait for the characters."""
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     at = 0
     while at < len(text):
@@ -129,6 +135,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         elif character == "[":
             token, at = _class(text, at)
             yield token
+        elif character == "{" and _BRACES.match(text, at):
+            raise _wrong(text, "has braces, which stand for themselves here", r"give a path for each, or write \{")
         elif character == "\\":
             yield _literal(_escaped(text, at))
             at += 2

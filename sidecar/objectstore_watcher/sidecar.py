@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -164,7 +165,7 @@ class Sidecar:
             self._ask_myself(self._spec)
         else:
             log(logging.INFO, f"waiting for main's request in {self._directory}")
-            stores.preload()  # main takes seconds to come up
+            stores.preload(os.environ)  # main takes seconds to come up
         while not (request := contract.read(self._directory, Request)):
             self._due = time.monotonic()
             if self._stop.wait(REQUEST_CHECK_INTERVAL):

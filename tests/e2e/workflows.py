@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any
 
@@ -86,6 +87,8 @@ def ends_well(found: MatchedObject) -> bool:
 
 judged = WaitForObjectStoreFile(when=ends_well, **WAIT)
 released = WaitForObjectStoreFile(user_metadata={"owner": "etl"}, tags={"quality": "passed"}, **WAIT)
+summed = WaitForObjectStoreFile(sha256=hashlib.sha256(b"whole").hexdigest(), **WAIT)
+told = WaitForObjectStoreFile(detection="events", **{**WAIT, "poll_interval": 60})
 matched = WaitForObjectStoreFile(output=MatchedObject, **WAIT)
 linked = WaitForObjectStoreFiles(output=FlyteFile, **WAIT)
 scheduled = WaitForObjectStoreFile(newer_than=FromInput("scheduled_at", minus="1h"), **WAIT)

@@ -123,6 +123,20 @@ def test_some_beside_each_other_and_some_far_apart_are_asked_for_each_in_its_way
     assert cost <= 4 * LIST_IN_HEADS + len(sparse)
 
 
+def test_a_listing_that_was_worth_it_makes_up_for_those_in_vain_before() -> None:
+    before, after = names(200, "a/{:05}/key"), names(WORTH_A_LIST, "c/{:05}/key")
+    dense = [*names(3_000, "b/{:05}"), *names(1_000, "d/{:05}")]
+    noise = [f"{key[:-3]}k{i}" for key in [*before, *after] for i in range(1_100)]
+    bucket, heads = Bucket([*dense, *noise]), list[str]()
+
+    def head(key: str) -> Found | None:
+        heads.append(key)
+        return bucket.head(key)
+
+    Batches().look([*before, *after, *dense], head, bucket.listing)
+    assert sum(key.startswith("d/") for key in heads) <= WORTH_A_LIST
+
+
 def test_who_may_not_list_asks_for_each() -> None:
     bucket, batches = Bucket(names(50), may_list=False), Batches()
     assert bucket.look(batches, names(60))[0] == set(names(50))

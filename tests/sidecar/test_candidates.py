@@ -231,6 +231,28 @@ def test_a_second_watcher_in_the_same_directory_does_no_harm(
     assert main(marker_directory, spec, judge) == judged[-1]
 
 
+def test_what_another_watcher_offered_meanwhile_and_main_accepted_is_not_offered_again(
+    spec: WatchSpec, marker_directory: Path
+) -> None:
+    diary, stop = Diary(), threading.Event()
+    Path(str(spec.uri)).unlink()
+    contract.write(marker_directory, Request(spec=spec, candidates=True))
+    watcher = Sidecar(marker_directory, None, diary.append, stop)
+    thread = threading.Thread(target=watcher.work, daemon=True)
+    thread.start()
+    eventually(lambda: bool(diary.of(Polled)), "a look")
+    contract.offer(marker_directory, FOUND, 1)
+    contract.decide(marker_directory, 1, Verdict(accepted=True))
+    Path(str(spec.uri)).write_text("1")
+    try:
+        eventually(lambda: watcher.answer is not None, "the answer")
+    finally:
+        stop.set()
+        thread.join(30)
+    assert watcher.answer == FOUND
+    assert contract.last_number(marker_directory) == 1
+
+
 def test_ready_without_a_verdict_is_refused_as_an_older_watcher_would_write_it(
     marker_directory: Path, spec: WatchSpec
 ) -> None:

@@ -156,6 +156,9 @@ def test_help_lists_each_option_and_each_exit_code(capsys: pytest.CaptureFixture
     assert [name for name in SAMPLES if name != "uri" and contract.flag(name) not in told] == []
     assert [code for code in Exit if f"\n  {code.value:3}  {EXITS[code]}" not in told] == []
     assert "OBJECTSTORE_WATCHER_<NAME>" in told
+    assert "--detection auto|poll|events" in told
+    assert told.count("(default: fail)") == 2
+    assert "(default: 10)" in told
     assert EXITS.keys() == set(Exit)
 
 

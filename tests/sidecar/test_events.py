@@ -178,6 +178,18 @@ def test_when_the_stream_is_lost_polling_returns_to_its_interval(server: FakeS3,
     eventually(lambda: waiting.pauses[-1] <= 10, "the pause is shortened")
 
 
+def test_who_told_of_events_once_is_asked_again_whatever_is_answered_in_its_place(server: FakeS3, wait: Wait) -> None:
+    cut = threading.Event()
+    server.stream = lambda stream: once(stream, cut)
+    waiting = wait(endpoint=server.endpoint, poll_interval=10, heard_by=lambda spec: own_hub(spec, lambda *_: 0.05))
+    waiting.await_stream()
+    server.listen_answer, server.stream = error(501, "NotImplemented"), None
+    cut.set()
+    waiting.await_stream("failed")
+    assert "HTTP 501" in waiting.detail_of("failed")
+    eventually(lambda: len(server.listens) > 3, "it is asked again")
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome", "detail"),
     [

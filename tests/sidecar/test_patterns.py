@@ -128,6 +128,8 @@ def test_a_listing_begins_at_the_longest_literal_prefix(pattern: str, prefix: st
         ("a[", "not closed"),
         ("[]", "not closed"),
         ("a\\", "backslash"),
+        ("part-{1,2}", r"has braces, which stand for themselves here; give a path for each, or write \{"),
+        ("part-{1..9}.csv", "has braces"),
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str, told: str) -> None:

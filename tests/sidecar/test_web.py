@@ -70,6 +70,17 @@ def test_of_any_urls_a_server_that_is_down_keeps_none_from_being_found(dead: str
             Opened(WatchSpec(uri=(down, down + "y"), require="any")).look()
 
 
+def test_of_any_urls_a_server_that_is_silent_keeps_none_from_being_found() -> None:
+    with FakeS3(SILENT) as hole, FakeS3(found()) as server:
+        uri = f"{server.endpoint}/x"
+        holes = f"{hole.endpoint}/x", f"{hole.endpoint.replace('127.0.0.1', 'localhost')}/x"
+        store = Opened(WatchSpec(uri=(*holes, uri), require="any", request_timeout=3.0))
+        for _ in range(2):  # what was broken off does not keep the next look from it
+            assert [each.asked for each in store.look() if not each.refused] == [uri]
+        with pytest.raises(StoreError, match="no whole answer"):
+            Opened(WatchSpec(uri=holes, require="any", request_timeout=1.0)).look()
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_waited_for(status: int, wait: Wait) -> None:
     with FakeS3(Answer(status)) as server:

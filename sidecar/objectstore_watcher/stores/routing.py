@@ -8,7 +8,7 @@ from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import Found, KeyPair, OnRequest
-from objectstore_watcher.stores.bounded import Abortable
+from objectstore_watcher.stores.bounded import SHORTEST_LOOK, Abortable, BoundedStore
 from objectstore_watcher.targets import Target, targets
 from objectstore_watcher.uri import FileLocation
 
@@ -30,9 +30,14 @@ class Routes:
         self._on_request = on_request
         self._key_pair = key_pair
         self._stores: dict[str, Abortable] = {}
+        self._bounded: dict[str, BoundedStore] = {}
         self._refused = 0
         for target in targets(spec):
             self._asked = self._store_of(target)
+        # A host that swallows packets must not use up the look in which another has the object. Many hosts get a
+        # second each all the same: what is given up counts as an answer, after which the look goes on.
+        longest = spec.request_timeout
+        self._share = max(longest / max(1, len(self._stores)), min(SHORTEST_LOOK, longest / 2))
 
     @property
     def answers(self) -> int:
@@ -61,7 +66,7 @@ class Routes:
         """What of one bucket is there; appends to ``refusals``."""
         self._asked = self._store_of(group[0])
         try:
-            return self._asked.look(within, group)
+            return self._bounded_of(group[0]).look(within, group)
         except StoreError as error:
             policy, is_any = error.kind.policy, self._spec.require == "any"
             is_waited_out = policy and getattr(self._spec, policy) == "wait"
@@ -92,6 +97,13 @@ class Routes:
         if place not in self._stores:
             self._stores[place] = self._open(target)
         return self._stores[place]
+
+    def _bounded_of(self, target: Target) -> Abortable | BoundedStore:
+        """Where to look for ``target``: of several stores of which any will do, each has its share of the time."""
+        store, place = self._store_of(target), _place(target)
+        if self._spec.require != "any" or len(self._stores) == 1:
+            return store
+        return self._bounded.setdefault(place, BoundedStore(store, self._share))
 
     def _open(self, target: Target) -> Abortable:
         if isinstance(target.location, FileLocation):
