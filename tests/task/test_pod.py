@@ -234,6 +234,15 @@ class TestTheUsersTemplate:
         assert metadata.annotations["note"] == "kept"
         assert metadata.annotations["prometheus.io/scrape"] == "false"
 
+    def test_other_labels_stand_beside_ours(self, module: Module) -> None:
+        sensor = module(USERS_TEMPLATE.replace('"app.kubernetes.io/name": "mine"', "")).sensor
+        assert dict(registered(sensor).template.k8s_pod.metadata.labels) == {
+            "team": "orders",
+            "app.kubernetes.io/name": "objectstore-sensor",
+            "app.kubernetes.io/component": "sensor",
+            "app.kubernetes.io/part-of": "objectstore-sensor",
+        }
+
     def test_its_primary_container_comes_first_and_keeps_its_name(self, module: Module) -> None:
         sensor = module(USERS_TEMPLATE).sensor
         assert [c["name"] for c in pod_of(sensor)["containers"]] == ["main"]
