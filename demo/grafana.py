@@ -56,23 +56,22 @@ class View:
 
         return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, expression)
 
-    def ask(self, kind: str, **parameters: object) -> list[dict[str, Any]]:
-        """What Prometheus answers to ``query`` or ``query_range``."""
-        url = f"{self.url}/api/v1/{kind}?{urllib.parse.urlencode(parameters)}"
+    def ask(self, path: str, **parameters: object) -> Any:  # noqa: ANN401  # JSON
+        """The data of Prometheus' answer to a call of its API that reads."""
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  # our own server
-            told = json.load(answer)
-        return list(told["data"]["result"])
+            return json.load(answer)["data"]
 
     def now(self, target: Mapping[str, Any]) -> list[tuple[dict[str, str], float]]:
         """Label sets with the value that a query has now."""
-        found = self.ask("query", query=self.filled(target["expr"]))
+        found = self.ask("query", query=self.filled(target["expr"]))["result"]
         return [(each["metric"], float(each["value"][1])) for each in found]
 
     def over_time(self, target: Mapping[str, Any]) -> list[Series]:
         """Label sets with the values over the whole range."""
         end = time.time()
         query = self.filled(target["expr"])
-        found = self.ask("query_range", query=query, start=end - self.seconds, end=end, step=self.step)
+        found = self.ask("query_range", query=query, start=end - self.seconds, end=end, step=self.step)["result"]
         return [(each["metric"], [(at, float(value)) for at, value in each["values"]]) for each in found]
 
 

@@ -88,6 +88,7 @@ judged = WaitForObjectStoreFile(when=ends_well, **WAIT)
 released = WaitForObjectStoreFile(user_metadata={"owner": "etl"}, tags={"quality": "passed"}, **WAIT)
 matched = WaitForObjectStoreFile(output=MatchedObject, **WAIT)
 linked = WaitForObjectStoreFiles(output=FlyteFile, **WAIT)
+overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
 scheduled = WaitForObjectStoreFile(newer_than=FromInput("scheduled_at", minus="1h"), **WAIT)
 
 

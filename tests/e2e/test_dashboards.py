@@ -1,0 +1,118 @@
+"""An operator finds the stuck sensor among twenty by the dashboards alone; all their queries have answers."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from demo import grafana
+from demo.grafana import Row, View
+from demo.values import words
+from tests.e2e import fleet as fleets
+from tests.e2e.cluster import Cluster
+from tests.e2e.fleet import STUCK, Fleet
+from tests.servers import eventually
+
+pytestmark = pytest.mark.timeout(1800)
+
+PROMETHEUS = "http://127.0.0.1:30990"
+
+EMPTY: Mapping[str, str] = {}
+"""Panels without an answer in this test, and why."""
+
+
+@pytest.fixture(scope="module")
+def fleet(cluster: Cluster) -> Iterator[Fleet]:
+    """The twenty, as soon as Prometheus has seen that the stuck one is overdue."""
+    namespace = f"dashboards-{uuid.uuid4().hex[:5]}"
+    cluster.add_namespace(namespace)
+    try:
+        made = fleets.start(cluster, namespace)
+        overdue = f'objectstore_watcher_expected_timestamp_seconds{{namespace="{namespace}",pod="{STUCK}"}}'
+        eventually(lambda: bool(cluster.query(f"time() > {overdue} > 0")), "the stuck one is overdue", timeout=300)
+        seen = f'count(objectstore_watcher_phase{{namespace="{namespace}"}} == 1)'
+        eventually(lambda: cluster.query(seen)[0]["value"][1] == str(len(made.pods)), "all are scraped", timeout=300)
+        yield made
+    finally:
+        cluster.api.delete_namespace(namespace)
+
+
+@pytest.fixture
+def view(fleet: Fleet) -> View:
+    return View(url=PROMETHEUS, seconds=900, chosen={"namespace": fleet.sensors.namespace})
+
+
+def panel(name: str, title: str) -> dict[str, Any]:
+    (found,) = (each for each in grafana.panels(grafana.load(name)) if each["title"] == title)
+    return found
+
+
+def troubles(view: View) -> list[Row]:
+    return grafana.rows(panel("objectstore-sensors", "Sensors, those in trouble first"), view)
+
+
+def test_the_stuck_sensor_is_on_top_of_the_table_and_alone_in_its_trouble(fleet: Fleet, view: View) -> None:
+    found = troubles(view)
+    assert {row["pod"] for row in found} == set(fleet.pods)
+    names = {row["pod"]: name_of_trouble(row) for row in found}
+    assert found[0]["pod"] == STUCK
+    assert [pod for pod, name in names.items() if name == "past expected time"] == [STUCK]
+    assert names["refused"] == "errors"
+    assert names["throttled"] == "throttled"
+    others = set(fleet.pods) - {STUCK, "refused", "throttled"}
+    assert {names[pod] for pod in others} == {"none"}
+    # What the operator needs next is in the same row.
+    assert found[0]["namespace"] == fleet.sensors.namespace
+    assert found[0]["task"].endswith("workflows-overdue")
+    assert found[0]["Past expected by"] > 0
+
+
+def name_of_trouble(row: Row) -> str:
+    options = grafana.options(panel("objectstore-sensors", "Sensors, those in trouble first"), "Trouble")
+    return words(row["Trouble"], options)[0]
+
+
+def test_the_numbers_count_the_sensors(fleet: Fleet, view: View) -> None:
+    def number(title: str) -> float:
+        ((_, value),) = view.now(panel("objectstore-sensors", title)["targets"][0])
+        return value
+
+    assert number("Waiting") == len(fleet.waiting)
+    assert number("Past expected time") == 1
+    assert number("Heartbeats lost") == 0
+    assert number("With errors") == 2
+    assert number("On one object") == 3  # the stuck one, and two more
+
+
+@pytest.mark.parametrize("name", ["objectstore-sensors", "objectstore-sensor"])
+def test_every_query_has_an_answer(fleet: Fleet, view: View, name: str) -> None:
+    """The drill-down's: for one of the sensors at least; what has no errors has no series of errors."""
+    pods = [{}] if name == "objectstore-sensors" else [{"pod": pod} for pod in fleet.pods]
+    views = [View(url=view.url, seconds=view.seconds, chosen={**view.chosen, **pod}) for pod in pods]
+    asked = [(each, target) for each in grafana.panels(grafana.load(name)) for target in each.get("targets", [])]
+    deadline = time.monotonic() + 120
+    for each, target in asked:
+        if each["title"] in EMPTY:
+            continue
+        eventually(
+            lambda target=target: any(answer(one, target) for one in views),  # type: ignore[misc]
+            f"{each['title']}: {target['expr']}",
+            timeout=max(1, deadline - time.monotonic()),
+        )
+
+
+def answer(view: View, target: dict[str, Any]) -> object:
+    return view.now(target) if target.get("instant") else view.over_time(target)
+
+
+def test_the_variables_list_what_there_is(fleet: Fleet, view: View) -> None:
+    for each in grafana.load("objectstore-sensor")["templating"]["list"][1:]:
+        selector, label = view.filled(each["query"]["query"])[len("label_values(") : -1].rsplit(", ", 1)
+        values = view.ask(f"label/{label}/values", **{"match[]": selector.replace("{}", "")})
+        assert values, label
+        if label == "pod":
+            assert set(values) == set(fleet.pods)
