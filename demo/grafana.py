@@ -52,7 +52,8 @@ class View:
 
         def value(found: re.Match[str]) -> str:
             name = found[1] or found[2]
-            return windows.get(name) or self.chosen.get(name, ALL)
+            chosen = self.chosen.get(name, ALL).replace("\\", r"\\").replace('"', r"\"")
+            return windows.get(name) or chosen
 
         return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, expression)
 

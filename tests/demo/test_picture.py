@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import yaml
 from demo import grafana, picture, values
 from demo.grafana import View
 from tests.browser import opened, screenshot
+from tests.demo.answers import NAMES, unanswered
+from tests.fake_s3 import FakeS3, error
 from tests.servers import ROOT, MinioServer, ServerProcess, Watcher, eventually, free_port
 
 HOSTILE = "<script>alert('seen')</script><b>\"&"
@@ -56,37 +59,54 @@ class Scene:
     view: View
     server: Prometheus
     overdue: Watcher
+    pods: list[str]
 
 
 @pytest.fixture(scope="module")
 def scene(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Three watchers: one waits, one has waited for too long, one reaches no store."""
+    """Watchers: two wait, one of them for too long, one reaches no store, one is throttled, one finds its object."""
     minio.client().make_bucket("picture")
-    flags = {
-        "wait": [f"--endpoint={minio.endpoint}"],
-        HOSTILE: [f"--endpoint={minio.endpoint}", "--expected-within=1s"],
-        "refused": ["--endpoint=http://127.0.0.1:9"],
-    }
     with ExitStack() as stack:
+        throttling = stack.enter_context(FakeS3(error(503, "SlowDown")))
+        flags = {
+            "wait": [f"--endpoint={minio.endpoint}", "s3://picture/never"],
+            HOSTILE: [f"--endpoint={minio.endpoint}", "--expected-within=1s", "s3://picture/never"],
+            "refused": ["--endpoint=http://127.0.0.1:9", "s3://picture/refused"],
+            "throttled": [f"--endpoint={throttling.endpoint}", "s3://picture/throttled"],
+            "ready": [f"--endpoint={minio.endpoint}", "s3://picture/comes"],
+        }
         watchers, targets = {}, {}
         for name, own in flags.items():
             port, folder = free_port(), tmp_path_factory.mktemp("markers")
             targets[port] = {"namespace": "team", "workflow": "nightly", "task": "wait", "pod": name}
             args = [f"--dir={folder}", f"--metrics-address=127.0.0.1:{port}", "--poll-interval=1s", *own]
-            watchers[name] = stack.enter_context(Watcher([*args, "s3://picture/never"], minio.flyte_env()))
+            watchers[name] = stack.enter_context(Watcher(args, minio.flyte_env()))
         server = stack.enter_context(Prometheus(tmp_path_factory.mktemp("prometheus"), targets))
         view = View(url=server.endpoint, seconds=300, chosen={"namespace": "team"})
-        looks = {"expr": "count(time() > (objectstore_watcher_expected_timestamp_seconds > 0))"}
-        eventually(lambda: bool(view.now(looks)), "one is overdue", timeout=60)
-        failures = {"expr": "objectstore_watcher_errors_total"}
-        eventually(lambda: bool(view.now(failures)), "one has met an error", timeout=60)
-        eventually(lambda: len(view.now({"expr": "objectstore_watcher_build_info"})) == len(flags), "all are scraped")
-        yield Scene(view, server, watchers[HOSTILE])
+        for what, expression in {
+            "one is overdue": "time() > (objectstore_watcher_expected_timestamp_seconds > 0)",
+            "one has seen that its object is not there": 'objectstore_watcher_polls_total{pod="ready"} > 1',
+            "two have met an error": "count(objectstore_watcher_errors_total) > 1",
+            "all are scraped": f"count(objectstore_watcher_build_info) == {len(flags)}",
+        }.items():
+            eventually(lambda asked=expression: bool(view.now({"expr": asked})), what, timeout=60)  # type: ignore[misc]
+        minio.client().put_object("picture", "comes", io.BytesIO(b"data"), len(b"data"))
+        yield Scene(view, server, watchers[HOSTILE], list(flags))
 
 
-@pytest.mark.parametrize("name", ["objectstore-sensors", "objectstore-sensor"])
+def test_every_query_has_an_answer(scene: Scene) -> None:
+    def missing() -> list[str]:
+        return [each for each in unanswered(scene.view, scene.pods) if not each.startswith("Alerts firing:")]
+
+    with suppress(AssertionError):  # which would not say what is missing
+        eventually(lambda: not missing(), "every query has an answer", timeout=60)
+    assert missing() == [], "there are no rules here, hence no alerts; all else has data"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_dashboard_is_drawn_with_hostile_labels_as_text(scene: Scene, name: str) -> None:
-    with opened(picture.page(grafana.load(name), scene.view), width=1400) as tab:
+    view = replace(scene.view, chosen={**scene.view.chosen, "pod": HOSTILE})
+    with opened(picture.page(grafana.load(name), view), width=1400) as tab:
         assert tab.locator("h2").count() == len(grafana.load(name)["panels"])
         assert tab.get_by_text(HOSTILE, exact=True).count() >= 1
         assert screenshot(tab, name).stat().st_size > 0
@@ -99,7 +119,8 @@ def table(view: View) -> list[tuple[str, str]]:
 
 
 def test_the_table_has_the_worst_on_top(scene: Scene) -> None:
-    assert table(scene.view) == [(HOSTILE, "past expected time"), ("refused", "errors"), ("wait", "none")]
+    assert [name for _, name in table(scene.view)] == ["past expected time", "throttled", "errors", "none", "none"]
+    assert [pod for pod, _ in table(scene.view)][:4] == [HOSTILE, "throttled", "refused", "wait"]
 
 
 def test_a_watcher_that_answers_no_more_is_the_worst(scene: Scene) -> None:

@@ -13,9 +13,8 @@ from objectstore_watcher.metrics import Metrics
 
 from demo import grafana
 from demo.grafana import View
+from tests.demo.answers import NAMES
 from tests.servers import ROOT
-
-NAMES = ("objectstore-sensors", "objectstore-sensor")
 
 SCRAPED = {"up", "ALERTS", "process_start_time_seconds", "process_resident_memory_bytes"}
 """Series that are not the watcher's own."""
@@ -80,10 +79,9 @@ def test_variables_choose_among_what_those_before_them_chose() -> None:
     queries = [each["query"] for each in grafana.load("objectstore-sensor")["templating"]["list"][1:]]
     assert [query["query"] for query in queries] == [
         "label_values(objectstore_watcher_build_info{}, namespace)",
-        'label_values(objectstore_watcher_build_info{namespace=~"$namespace"}, workflow)',
-        'label_values(objectstore_watcher_build_info{namespace=~"$namespace",workflow=~"$workflow"}, task)',
-        "label_values(objectstore_watcher_build_info"
-        '{namespace=~"$namespace",workflow=~"$workflow",task=~"$task"}, pod)',
+        'label_values(objectstore_watcher_build_info{namespace="$namespace"}, workflow)',
+        'label_values(objectstore_watcher_build_info{namespace="$namespace",workflow=~"$workflow"}, task)',
+        'label_values(objectstore_watcher_build_info{namespace="$namespace",workflow=~"$workflow",task=~"$task"}, pod)',
     ]
 
 

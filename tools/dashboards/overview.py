@@ -7,13 +7,14 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from tools.dashboards import sensor
-from tools.dashboards.panels import choice_of, filled, lines, mapping, number, rows, source_choice
+from tools.dashboards.panels import choice_of, filled, lines, mapping, matcher, number, rows, source_choice
 from tools.dashboards.queries import SENSOR, Sensors, count
 from tools.dashboards.troubles import THROTTLING, explanation, level, words
 
 UID = "objectstore-sensors"
 CHOICES = ("namespace", "workflow", "task")
-ALL = Sensors(",".join(f'{label}=~"${label}"' for label in CHOICES))
+MATCHERS = [matcher(label) for label in CHOICES]
+ALL = Sensors(",".join(MATCHERS))
 
 RED = {1: "red"}
 ORANGE = {1: "orange"}
@@ -33,7 +34,7 @@ def build() -> builders.Dashboard:
         .with_variable(source_choice())
     )
     for place, label in enumerate(CHOICES):
-        made.with_variable(choice_of(label, ",".join(f'{each}=~"${each}"' for each in CHOICES[:place])))
+        made.with_variable(choice_of(label, ",".join(MATCHERS[:place])))
     return filled(made, (*numbers(), troubles(), *over_time(), alerts(), objects()))
 
 
@@ -68,7 +69,7 @@ def numbers() -> list[Builder[dashboard.Panel]]:
         number(
             "Alerts firing",
             "Of this project's rules; the table at the end names them. 0 also where the rules are not installed.",
-            count(f"{FIRING}"),
+            count(FIRING),
             steps=RED,
         ),
         number(
@@ -199,10 +200,7 @@ def over_time() -> list[Builder[dashboard.Panel]]:
     ]
 
 
-FIRING = (
-    'ALERTS{alertname=~"ObjectStoreSensor.+",alertstate="firing",namespace=~"$namespace",workflow=~"$workflow",'
-    'task=~"$task"}'
-)
+FIRING = f'ALERTS{{alertname=~"ObjectStoreSensor.+",alertstate="firing",{ALL.chosen}}}'
 
 TARGETS = f'count_values("target", ({ALL.each(ALL.metric("target_hash") + " > 0")}) and {ALL.waiting})'
 """How many sensors wait for what; the label is a hash of it, as the metric's value is."""

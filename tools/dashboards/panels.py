@@ -177,6 +177,11 @@ def filled(board: builders.Dashboard, panels: Iterable[Builder[dashboard.Panel]]
     return board
 
 
+def matcher(label: str, *, one: bool = False) -> str:
+    """Matches the values that the variable of the same name has; all of them may be chosen, unless it is ``one``."""
+    return f'{label}="${label}"' if one else f'{label}=~"${label}"'
+
+
 def choice_of(label: str, chosen: str, *, one: bool = False) -> builders.QueryVariable:
     """A variable with the values of a label among the sensors that those before it chose."""
     query = f"label_values(objectstore_watcher_build_info{{{chosen}}}, {label})"

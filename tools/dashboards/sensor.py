@@ -8,13 +8,16 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.text import TextMode
 
-from tools.dashboards.panels import choice_of, filled, lines, number, rows, source_choice
+from tools.dashboards.panels import choice_of, filled, lines, matcher, number, rows, source_choice
 from tools.dashboards.queries import SENSOR, Sensors
 from tools.dashboards.troubles import explanation, level, words
 
 UID = "objectstore-sensor"
-CHOICES = ("namespace", "workflow", "task", "pod")
-ONE = Sensors(",".join(f'{label}=~"${label}"' for label in CHOICES))
+CHOICES = {"namespace": True, "workflow": False, "task": False, "pod": True}
+"""The variables, and whether they have one value."""
+
+MATCHERS = [matcher(label, one=one) for label, one in CHOICES.items()]
+ONE = Sensors(",".join(MATCHERS))
 EVERY = Sensors('namespace=~".*"')
 
 PHASES = {"1": ("idle", "yellow"), "2": ("waiting", "blue"), "3": ("ready", "green"), "4": ("failed", "red")}
@@ -48,9 +51,8 @@ def build() -> builders.Dashboard:
         )
         .with_variable(source_choice())
     )
-    for place, label in enumerate(CHOICES):
-        chosen = ",".join(f'{each}=~"${each}"' for each in CHOICES[:place])
-        made.with_variable(choice_of(label, chosen, one=label in {"namespace", "pod"}))
+    for place, (label, one) in enumerate(CHOICES.items()):
+        made.with_variable(choice_of(label, ",".join(MATCHERS[:place]), one=one))
     return filled(made, (*numbers(), commands(), *over_time(), neighbours()))
 
 
