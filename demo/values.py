@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 COLOURS = {
@@ -35,7 +36,7 @@ def shown(value: float, options: Mapping[str, Any]) -> str:
         case "s":
             return duration(value)
         case "currencyUSD":
-            return f"${value:.2g}" if value < 1 else f"${value:,.2f}"
+            return f"${Decimal(f'{value:.2g}'):f}" if value < 1 else f"${value:,.2f}"
         case "bytes":
             return f"{value / 2**20:.3g} MiB"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"

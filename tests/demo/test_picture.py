@@ -123,10 +123,11 @@ def test_the_table_has_the_worst_on_top(scene: Scene) -> None:
     assert [pod for pod, _ in table(scene.view)][:4] == [HOSTILE, "throttled", "refused", "wait"]
 
 
+@pytest.mark.timeout(200)
 def test_a_watcher_that_answers_no_more_is_the_worst(scene: Scene) -> None:
     """A hung process takes its metrics with it: what is seen is that it was waiting, and is not scraped."""
     scene.overdue.process.kill()
-    eventually(lambda: table(scene.view)[:1] == [(HOSTILE, "heartbeat lost")], "it is on top", timeout=60)
+    eventually(lambda: table(scene.view)[:1] == [(HOSTILE, "heartbeat lost")], "it is on top", timeout=150)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,10 @@ def test_a_watcher_that_answers_no_more_is_the_worst(scene: Scene) -> None:
 )
 def test_seconds_are_shown_as_people_say_them(seconds: float, told: str) -> None:
     assert values.duration(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("dollars", "told"), [(0, "$0"), (0.0000004, "$0.0000004"), (0.018, "$0.018"), (1200, "$1,200.00")]
+)
+def test_dollars_are_shown_without_exponents(dollars: float, told: str) -> None:
+    assert values.shown(dollars, {"unit": "currencyUSD"}) == told

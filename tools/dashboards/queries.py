@@ -69,7 +69,8 @@ class Sensors:
     def age(self, timestamp: str) -> str:
         """Seconds from a point in time that a metric tells to the scrape that saw it: no scrape interval is in it."""
         series = self.metric(timestamp)
-        return f"({self.each(f'timestamp({series}) - ({series} > 0)')} and {self.phase('idle|waiting')})"
+        age = f"clamp_min(timestamp({series}) - ({series} > 0), 0)"
+        return f"({self.each(age)} and {self.phase('idle|waiting')})"
 
     @property
     def seconds_waiting(self) -> str:
@@ -97,7 +98,9 @@ class Sensors:
         """Those whose watcher stopped giving signs of life, or answers no scrape, before its wait ended."""
         silent = f"{self.age('heartbeat_timestamp_seconds')} > {HEARTBEAT_LOST}"
         unfinished = self.metric("phase", 'phase=~"idle|waiting"')
-        unanswered = self.each(f"up{{{self.chosen}}} == 0")
+        up = f"up{{{self.chosen}}}"
+        # For a while, and still: a pod that ends may miss one scrape before its target is gone.
+        unanswered = self.each(f"{up} == 0 and max_over_time({up}[{HEARTBEAT_LOST}s]) == 0")
         return f"({silent} or ({unanswered} and {self.each(f'last_over_time({unfinished}[15m]) == 1')}))"
 
     @property
