@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tests.e2e import workflows
 from tests.e2e.cluster import Cluster, names
@@ -72,11 +71,13 @@ def add(sensors: Sensors, name: str, flags: Mapping[str, str], *paths: str, main
     pod["metadata"]["name"] = name
     pod["metadata"]["labels"].update({"workflow-name": "nightly", "task-name": name.partition("-")[0]})
     watcher, container = pod["spec"]["initContainers"][0], pod["spec"]["containers"][0]
-    watcher["args"] = [*_flags(watcher["args"][:-1], flags), *paths]
+    # Without a path, the request would say all else.
+    flags = {**_flags(watcher["args"][:-1], without="" if paths else "endpoint poll-interval timeout"), **flags}
+    watcher["args"] = [*(f"--{flag}={value}" for flag, value in flags.items()), *paths]
     container["command"] = ["python", "-c", main or "import time; time.sleep(3600)"]
     sensors.cluster.api.create_namespaced_pod(sensors.namespace, pod)
 
 
-def _flags(args: Sequence[str], own: Mapping[str, str]) -> list[str]:
-    kept: dict[str, Any] = dict(arg.removeprefix("--").split("=", 1) for arg in args)
-    return [f"--{flag}={value}" for flag, value in {**kept, **own}.items()]
+def _flags(args: Sequence[str], without: str) -> dict[str, str]:
+    all_of_them = dict(arg.removeprefix("--").split("=", 1) for arg in args)
+    return {flag: value for flag, value in all_of_them.items() if flag not in without.split()}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from demo import grafana
+from demo import grafana, picture
 from demo.grafana import Row, View
 from demo.values import words
+from tests.browser import opened, screenshot
 from tests.demo.answers import unanswered
 from tests.e2e import fleet as fleets
 from tests.e2e.cluster import Cluster
@@ -96,6 +98,14 @@ def test_every_query_has_an_answer(fleet: Fleet, view: View) -> None:
     with suppress(AssertionError):  # which would not say what is missing
         eventually(lambda: not missing(), "every query has an answer", timeout=60)
     assert missing() == []
+
+
+def test_the_picture_for_the_readme_is_drawn(fleet: Fleet, view: View) -> None:
+    """Kept for a person to look at, and to copy to docs/ when the dashboard changed."""
+    with opened(picture.page(grafana.load("objectstore-sensors"), replace(view, seconds=300)), width=1400) as tab:
+        assert tab.locator(".pill").first.inner_text() == "past expected time"
+        assert tab.get_by_text(fleet.sensors.namespace).count() >= len(fleet.pods)
+        screenshot(tab, "dashboard")
 
 
 def test_the_variables_list_what_there_is(fleet: Fleet, view: View) -> None:
