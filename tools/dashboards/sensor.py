@@ -159,10 +159,12 @@ def over_time() -> list[Builder[dashboard.Panel]]:
         ),
         lines(
             "Looks and events in 5 minutes",
-            "Events make looks at once; without them there is one look in each poll interval.",
+            "Events make looks at once; without them there is one look in each poll interval. *Retries* are looks"
+            " repeated after an error.",
             {
                 "looks": ONE.recent(ONE.metric("polls_total"), SENSOR),
                 "events": ONE.recent(ONE.metric("events_total"), SENSOR),
+                "retries": ONE.recent(ONE.metric("retries_total"), SENSOR),
             },
         ),
         lines(
