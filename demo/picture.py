@@ -25,6 +25,7 @@ h2 { font-size: 12px; font-weight: 600; margin: 0 0 4px; white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; font-size: 12px; white-space: nowrap; }
 th { text-align: left; color: #616e7c; font-weight: 500; border-bottom: 1px solid #cbd2d9; padding: 3px 8px; }
 td { border-bottom: 1px solid #eef0f2; padding: 3px 8px; } .value { text-align: right; }
+.text { white-space: normal; overflow-wrap: anywhere; min-width: 52px; }
 .pill { color: #fff; border-radius: 3px; padding: 1px 7px; } .plain { color: #8a949e; padding: 1px 7px; }
 .none { color: #8a949e; padding: 6px 0; } svg { display: block; width: 100%; }
 .legend { font-size: 11px; color: #3e4c59; } .legend span { margin-right: 12px; white-space: nowrap; }
@@ -75,7 +76,7 @@ def _side(found: list[Row], name: str) -> str:
 
 def _cell(panel: Mapping[str, Any], name: str, value: float | str | None) -> str:
     if not isinstance(value, float):
-        return f"<td>{escape(value or '')}</td>"
+        return f'<td class="text">{escape(value or "")}</td>'
     options = grafana.options(panel, name)
     text, colour = words(value, options)
     if "custom.cellOptions" in options and colour == COLOURS["transparent"]:

@@ -45,7 +45,7 @@ LABELS = {
     "app.kubernetes.io/component": "sensor",
     "app.kubernetes.io/part-of": "objectstore-sensor",
 }
-"""Of the pod, unless the template says what it is part of."""
+"""Of the pod; the template's win. The PodMonitor in k8s/monitoring-operator selects by the last."""
 
 GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM, the watcher after it lingered; this bounds what a stuck node costs."""
@@ -93,7 +93,7 @@ def with_watcher(
     spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
     if spec.termination_grace_period_seconds is None:
         spec.termination_grace_period_seconds = GRACE_SECONDS + ceil(linger)
-    pod.labels = _labels(pod.labels or {})
+    pod.labels = {**LABELS, **(pod.labels or {})}
     pod.annotations = {**_scraping(metrics_port), **(pod.annotations or {})}
     return pod
 
@@ -228,11 +228,6 @@ def _watcher_security() -> V1SecurityContext:
     context = _main_security(WATCHER_USER)
     context.read_only_root_filesystem = True
     return context
-
-
-def _labels(own: dict[str, str]) -> dict[str, str]:
-    """The template's, and `LABELS` where it has none of their kind: half of each would describe neither."""
-    return own if any(name.startswith("app.kubernetes.io/") for name in own) else {**LABELS, **own}
 
 
 def _scraping(metrics_port: int | None) -> dict[str, str]:

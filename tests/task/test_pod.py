@@ -230,18 +230,14 @@ class TestTheUsersTemplate:
 
     def test_its_labels_and_annotations_win_over_ours(self, module: Module) -> None:
         metadata = registered(module(USERS_TEMPLATE).sensor).template.k8s_pod.metadata
-        assert dict(metadata.labels) == {"team": "orders", "app.kubernetes.io/name": "mine"}
-        assert metadata.annotations["note"] == "kept"
-        assert metadata.annotations["prometheus.io/scrape"] == "false"
-
-    def test_other_labels_stand_beside_ours(self, module: Module) -> None:
-        sensor = module(USERS_TEMPLATE.replace('"app.kubernetes.io/name": "mine"', "")).sensor
-        assert dict(registered(sensor).template.k8s_pod.metadata.labels) == {
+        assert dict(metadata.labels) == {
             "team": "orders",
-            "app.kubernetes.io/name": "objectstore-sensor",
+            "app.kubernetes.io/name": "mine",
             "app.kubernetes.io/component": "sensor",
             "app.kubernetes.io/part-of": "objectstore-sensor",
         }
+        assert metadata.annotations["note"] == "kept"
+        assert metadata.annotations["prometheus.io/scrape"] == "false"
 
     def test_its_primary_container_comes_first_and_keeps_its_name(self, module: Module) -> None:
         sensor = module(USERS_TEMPLATE).sensor
