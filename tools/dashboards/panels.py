@@ -200,7 +200,7 @@ def choice_of(label: str, chosen: str, *, one: bool = False) -> builders.QueryVa
         else variable.multi(True)
         .include_all(True)
         .all_value(".*")
-        .current(dashboard.VariableOption(selected=True, text="All", value="$__all"))
+        .current(dashboard.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
 
 
