@@ -96,7 +96,7 @@ def scene(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_every_query_has_an_answer(scene: Scene) -> None:
     def missing() -> list[str]:
-        return [each for each in unanswered(scene.view, scene.pods) if not each.startswith("Alerts firing:")]
+        return [each for each in unanswered(scene.view, scene.pods) if not each.startswith("Alerts, by sensor:")]
 
     with suppress(AssertionError):  # which would not say what is missing
         eventually(lambda: not missing(), "every query has an answer", timeout=60)

@@ -96,7 +96,7 @@ def test_every_query_has_an_answer(fleet: Fleet, view: View) -> None:
 
 
 def test_the_alert_of_the_stuck_sensor_is_in_its_table(fleet: Fleet, view: View) -> None:
-    firing = panel("objectstore-sensors", "Alerts firing")
+    firing = panel("objectstore-sensors", "Alerts, by sensor")
     eventually(lambda: bool(grafana.rows(firing, view)), "an alert fires", timeout=150)
     found = [(row["alertname"], row["pod"]) for row in grafana.rows(firing, view)]
     assert ("ObjectStoreSensorStuck", STUCK) in found

@@ -210,7 +210,7 @@ def alerts() -> Builder[dashboard.Panel]:
     """Which alerts fire."""
     labels = ("alertname", "severity", "namespace", "pod")
     return rows(
-        "Alerts firing",
+        "Alerts, by sensor",
         "Each alert's annotation `runbook_url` says what to do.",
         {"Value": f"max by ({', '.join(labels)}) ({FIRING})"},
         columns={},
