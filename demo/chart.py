@@ -14,7 +14,7 @@ from demo.values import COLOURS, SCALES, shown
 
 PALETTE = ("#3a74b8", "#d9822b", "#3b8a52", "#7d5ba6", "#2a9d9d", "#c4403f", "#8a6d3b", "#7b8794")
 
-WIDTH, HEIGHT, LEFT, BELOW = 420, 150, 56, 18
+WIDTH, HEIGHT, LEFT, BELOW = 420, 150, 68, 18
 """Of a chart, and the room for its axes, in pixels."""
 
 SHORT = 900

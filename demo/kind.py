@@ -84,7 +84,7 @@ def main() -> None:
 def draw() -> str:
     """Draw Grafana's dashboard as it is now; says where the picture is, or why there is none."""
     try:
-        picture.save("objectstore-sensors", View(url=PROMETHEUS, seconds=300, chosen={"namespace": NAMESPACE}), PICTURE)
+        picture.save("objectstore-sensors", View(url=PROMETHEUS, seconds=60, chosen={"namespace": NAMESPACE}), PICTURE)
     except subprocess.CalledProcessError as error:
         told = error.stderr.strip().splitlines()
         return f"no picture: tools/chromium.sh failed: {told[-1] if told else error}"

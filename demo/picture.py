@@ -25,13 +25,17 @@ h2 { font-size: 12px; font-weight: 600; margin: 0 0 4px; white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; font-size: 12px; white-space: nowrap; }
 th { text-align: left; color: #616e7c; font-weight: 500; border-bottom: 1px solid #cbd2d9; padding: 3px 8px; }
 td { border-bottom: 1px solid #eef0f2; padding: 3px 8px; } .value { text-align: right; }
-.text { white-space: normal; overflow-wrap: anywhere; min-width: 52px; }
+.text { white-space: normal; overflow-wrap: anywhere; min-width: 120px; }
 .pill { color: #fff; border-radius: 3px; padding: 1px 7px; } .plain { color: #8a949e; padding: 1px 7px; }
 .none { color: #8a949e; padding: 6px 0; } svg { display: block; width: 100%; }
 .legend { font-size: 11px; color: #3e4c59; } .legend span { margin-right: 12px; white-space: nowrap; }
 .legend i { display: inline-block; width: 12px; height: 3px; margin-right: 5px; vertical-align: middle; }
 pre { margin: 0; font-size: 11px; }
 """
+
+
+LONG = 22
+"""Characters of a label that is broken into lines, lest the table be wider than the page."""
 
 
 def page(dashboard: Mapping[str, Any], view: View) -> str:
@@ -76,7 +80,8 @@ def _side(found: list[Row], name: str) -> str:
 
 def _cell(panel: Mapping[str, Any], name: str, value: float | str | None) -> str:
     if not isinstance(value, float):
-        return f'<td class="text">{escape(value or "")}</td>'
+        long = ' class="text"' if len(value or "") > LONG else ""
+        return f"<td{long}>{escape(value or '')}</td>"
     options = grafana.options(panel, name)
     text, colour = words(value, options)
     if "custom.cellOptions" in options and colour == COLOURS["transparent"]:
