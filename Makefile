@@ -63,9 +63,10 @@ bench: setup  ## the figures of the README, measured here; what waits cost, besi
 	@tools/peers.sh >/dev/null
 	python -m tests.bench
 
-docs: setup  ## write the README's tables, the rendered pod and the operator's rules from the code
+docs: setup  ## write the README's tables, the rendered pod, the operator's rules and Grafana's dashboards from the code
 	python -m tools.readme
 	python -m tests.k8s.test_manifests
+	python -m tools.dashboards
 
 image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too; EXTRAS=clouds: for gs:// and abfs://
 	@EXTRAS=$(EXTRAS) tools/images.sh watcher

@@ -1,22 +1,32 @@
-"""``make demo-kind``: three sensors on a kind cluster, as Flyte runs them, with MinIO and Prometheus beside them."""
+"""``make demo-kind``: three sensors on a kind cluster, as Flyte runs them, with MinIO and Prometheus beside them.
+
+It ends with a picture of what Grafana would show.
+"""
 
 from __future__ import annotations
 
 import io
+import subprocess
 import time
+from contextlib import suppress
 
 from kubernetes.client import ApiException
 
+from demo import picture
+from demo.grafana import View
 from demo.local import say, title
 from examples import three_sensors
 from tests import flyte_backend
 from tests.e2e import cluster as clusters
 from tests.e2e.cluster import EXAMPLE_IMAGE, WATCHER, Cluster
 from tests.flyte_backend import Execution
-from tests.servers import eventually
+from tests.servers import ROOT, eventually
 
 NAMESPACE = "demo"
 SENSORS = {"there": three_sensors.there, "later": three_sensors.later, "never": three_sensors.never}
+
+PROMETHEUS = "http://127.0.0.1:30990"
+PICTURE = ROOT / "build" / "demo-kind.png"
 
 _OURS = 'namespace="demo"'
 _DEADLINE = f"objectstore_watcher_deadline_timestamp_seconds{{{_OURS}}}"
@@ -25,6 +35,7 @@ QUERIES = {
     "looks": f"max by (pod) (objectstore_watcher_polls_total{{{_OURS}}})",
     "seconds to its deadline": f"max by (pod) ({_DEADLINE} > 0) - time()",  # 0 while there is no request
 }
+OVERDUE = f"time() > (objectstore_watcher_expected_timestamp_seconds{{{_OURS}}} > 0)"
 
 
 def main() -> None:
@@ -49,6 +60,9 @@ def main() -> None:
         for found in cluster.query(promql):
             labels = "  ".join(found["metric"].values())
             say(f"{what:25} {labels:20} {float(found['value'][1]):10.1f}")
+    with suppress(AssertionError):  # on a slow machine it may have ended before the others began
+        eventually(lambda: bool(cluster.query(OVERDUE)), "'never' is past its expected time", timeout=30)
+    drawn = draw()
     title("The object of 'later' arrives; 'never' comes to its deadline")
     put(cluster, "later")
     uploaded = time.time()
@@ -62,7 +76,19 @@ def main() -> None:
     for name in SENSORS:
         lines = cluster.logs(NAMESPACE, name, WATCHER).strip().splitlines()
         say(f"{name}: {[line for line in lines if 'staying until' not in line][-1]}")
+    title("Grafana's dashboard, while 'later' and 'never' waited")
+    say(drawn)
     say("\nThe cluster stays, and the next run takes less than a minute. Remove it with: make kind-down")
+
+
+def draw() -> str:
+    """Draw Grafana's dashboard as it is now; says where the picture is, or why there is none."""
+    try:
+        picture.save("objectstore-sensors", View(url=PROMETHEUS, seconds=60, chosen={"namespace": NAMESPACE}), PICTURE)
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.strip().splitlines()
+        return f"no picture: tools/chromium.sh failed: {told[-1] if told else error}"
+    return f"{PICTURE.relative_to(ROOT)}: k8s/monitoring/dashboards/objectstore-sensors.json, drawn without Grafana"
 
 
 def fresh_namespace(cluster: Cluster) -> None:

@@ -8,4 +8,4 @@ QUICK = {"requests": Resources(cpu="20m", mem="150Mi"), "limits": Resources(cpu=
 
 there = WaitForObjectStoreFile(poll_interval=1, timeout="10m", run_as_user=1000, **QUICK)
 later = WaitForObjectStoreFile(poll_interval=1, timeout="10m", run_as_user=1000, **QUICK)
-never = WaitForObjectStoreFile(poll_interval=1, timeout=20, run_as_user=1000, **QUICK)
+never = WaitForObjectStoreFile(poll_interval=1, timeout=40, expected_within=10, run_as_user=1000, **QUICK)

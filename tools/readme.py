@@ -15,6 +15,8 @@ from objectstore_watcher.errors import KINDS, Action, Kind
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from tools.dashboards.troubles import NONE, TROUBLES
+
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -108,8 +110,14 @@ def metrics() -> str:
     return _table(("metric", "type", "labels", "meaning"), rows)
 
 
+def troubles() -> str:
+    """What the dashboards call trouble, the worst first."""
+    rows = [(trouble.name, trouble.cure) for trouble in TROUBLES if trouble is not NONE]
+    return _table(("trouble", "what it is, and what to do"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics)
+    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics, troubles)
 }
 
 

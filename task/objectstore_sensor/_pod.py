@@ -40,6 +40,13 @@ IMAGE_VARIABLE = "OBJECTSTORE_WATCHER_IMAGE"
 WATCHER_USER = 65532
 """The user "nonroot" of distroless images; numeric, or the kubelet cannot check that it is not root."""
 
+LABELS = {
+    "app.kubernetes.io/name": "objectstore-sensor",
+    "app.kubernetes.io/component": "sensor",
+    "app.kubernetes.io/part-of": "objectstore-sensor",
+}
+"""Of the pod; the template's win. The PodMonitor in k8s/monitoring-operator selects by the last."""
+
 GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM, the watcher after it lingered; this bounds what a stuck node costs."""
 
@@ -86,7 +93,7 @@ def with_watcher(
     spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
     if spec.termination_grace_period_seconds is None:
         spec.termination_grace_period_seconds = GRACE_SECONDS + ceil(linger)
-    pod.labels = {"app.kubernetes.io/name": "objectstore-sensor", **(pod.labels or {})}
+    pod.labels = {**LABELS, **(pod.labels or {})}
     pod.annotations = {**_scraping(metrics_port), **(pod.annotations or {})}
     return pod
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.sensors import Sensors
-from tests.k8s.manifests import load
+from tests.k8s.manifests import load, unlabelled
 from tests.servers import ROOT, eventually, pinned
 
 pytestmark = pytest.mark.timeout(1800)
+
+
+FOLDERS = sorted(path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "k8s").rglob("kustomization.yaml"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_everything_is_labelled_as_kubernetes_recommends(cluster: Cluster, folder: str) -> None:
+    manifests = list(yaml.safe_load_all(cluster.kubectl("kustomize", str(ROOT / folder))))
+    assert manifests
+    for manifest in manifests:
+        assert not unlabelled(manifest)
 
 
 @pytest.mark.parametrize("folder", ["k8s", "k8s/minio-persistent"])

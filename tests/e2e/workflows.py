@@ -91,6 +91,7 @@ summed = WaitForObjectStoreFile(sha256=hashlib.sha256(b"whole").hexdigest(), **W
 told = WaitForObjectStoreFile(detection="events", **{**WAIT, "poll_interval": 60})
 matched = WaitForObjectStoreFile(output=MatchedObject, **WAIT)
 linked = WaitForObjectStoreFiles(output=FlyteFile, **WAIT)
+overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
 scheduled = WaitForObjectStoreFile(newer_than=FromInput("scheduled_at", minus="1h"), **WAIT)
 
 

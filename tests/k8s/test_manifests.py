@@ -15,7 +15,7 @@ from objectstore_watcher import cli
 from examples.three_sensors import later
 from tests import flyte_backend
 from tests.flyte_backend import Execution
-from tests.k8s.manifests import load
+from tests.k8s.manifests import load, unlabelled
 from tests.servers import ROOT
 from tests.task.restricted import violations
 
@@ -58,6 +58,12 @@ def test_images_are_those_of_the_pins(path: str) -> None:
 def test_every_pod_satisfies_the_pod_security_standard_restricted(path: str) -> None:
     for spec in (spec for manifest in load(path) for spec in pod_specs(manifest)):
         assert not violations(spec)
+
+
+@pytest.mark.parametrize("path", [path for path in MANIFESTS if path.startswith("examples/")])
+def test_the_examples_are_labelled_as_kubernetes_recommends(path: str) -> None:
+    for manifest in load(path):
+        assert not unlabelled(manifest)
 
 
 @pytest.mark.parametrize("path", MANIFESTS)

@@ -230,7 +230,12 @@ class TestTheUsersTemplate:
 
     def test_its_labels_and_annotations_win_over_ours(self, module: Module) -> None:
         metadata = registered(module(USERS_TEMPLATE).sensor).template.k8s_pod.metadata
-        assert dict(metadata.labels) == {"team": "orders", "app.kubernetes.io/name": "mine"}
+        assert dict(metadata.labels) == {
+            "team": "orders",
+            "app.kubernetes.io/name": "mine",
+            "app.kubernetes.io/component": "sensor",
+            "app.kubernetes.io/part-of": "objectstore-sensor",
+        }
         assert metadata.annotations["note"] == "kept"
         assert metadata.annotations["prometheus.io/scrape"] == "false"
 
