@@ -30,7 +30,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 
 from objectstore_watcher import markers
@@ -38,8 +38,10 @@ from objectstore_watcher import uri as paths
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.durations import seconds
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
+from objectstore_watcher.history import History
 from objectstore_watcher.pairs import Pairs, pairs
 from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.payloads import known
 from objectstore_watcher.sizes import in_bytes
 
 TYPE_CHECKING = False  # mypy takes it for typing's, whose import, with pathlib's, is a fifth of this module's
@@ -388,7 +390,7 @@ class WatchSpec:
                 cure="use the watcher image of the same version as the sensor package",
             )
         try:
-            return cls(**_known(cls, values))
+            return cls(**known(cls, values))
         except TypeError as error:
             raise InvalidArgument(
                 "request", str(error), cure="write it with objectstore_watcher.waiting.ask"
@@ -609,10 +611,10 @@ class Request:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Request:
         """The request of a JSON object; raises InvalidArgument where its spec is none."""
-        known = _known(cls, values)
+        told = known(cls, values)
         # A time to come is of a clock that began anew, with the machine: it must not put the deadline off.
-        known["requested_monotonic"] = min(time.monotonic(), known.get("requested_monotonic", math.inf))
-        return cls(**{**known, "spec": WatchSpec.from_mapping(known["spec"])})
+        told["requested_monotonic"] = min(time.monotonic(), told.get("requested_monotonic", math.inf))
+        return cls(**{**told, "spec": WatchSpec.from_mapping(told["spec"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -636,7 +638,7 @@ class Matched:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Matched:
         """The object of a JSON object."""
-        return cls(**_known(cls, values))
+        return cls(**known(cls, values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -652,6 +654,7 @@ class Ready:
         polls: looks that were needed.
         requests: requests to the object store that were needed.
         waited: seconds from the request to the detection.
+        history: what happened until then, for people: two that differ in it alone are equal.
     """
 
     NAME = "ready"
@@ -663,13 +666,14 @@ class Ready:
     polls: int = 0
     requests: int = 0
     waited: float = 0.0
+    history: History = field(default_factory=History, compare=False)
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Ready:
         """The marker of a JSON object."""
-        known = _known(cls, values)
-        known["objects"] = tuple(Matched.from_mapping(each) for each in known.get("objects", ()))
-        return cls(**known)
+        told = known(cls, values)
+        told["objects"] = tuple(Matched.from_mapping(each) for each in told.get("objects", ()))
+        return cls(**_with_history(told))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -685,6 +689,7 @@ class Failed:
         message: the three of them in one line, for people.
         retryable: whether a new attempt can help.
         failed_at: when, ISO 8601 in UTC.
+        history: what happened until then, for people: two that differ in it alone are equal.
     """
 
     NAME = "failed"
@@ -697,6 +702,7 @@ class Failed:
     message: str
     retryable: bool
     failed_at: str
+    history: History = field(default_factory=History, compare=False)
 
     @classmethod
     def of(cls, uri: str, error: WaitError) -> Failed:
@@ -719,7 +725,11 @@ class Failed:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Failed:
         """The marker of a JSON object."""
-        return cls(**_known(cls, values))
+        return cls(**_with_history(known(cls, values)))
+
+
+def _with_history(told: dict[str, Any]) -> dict[str, Any]:
+    return {**told, "history": History.from_mapping(told["history"])} if "history" in told else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -737,34 +747,23 @@ class Verdict:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Verdict:
         """The verdict of a JSON object."""
-        return cls(**_known(cls, values))
+        return cls(**known(cls, values))
 
 
 if TYPE_CHECKING:
     File = Request | Ready | Failed | Verdict
     F = TypeVar("F", Request, Ready, Failed, Verdict)
 
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
-
-
-def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows, their types checked: a newer writer may add some."""
-    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-    for name, wanted in ((f.name, _TYPES.get(str(f.type))) for f in fields(cls) if f.name in known):
-        if wanted and type(known[name]) not in wanted:
-            raise TypeError(f"{name!r} is {known[name]!r}, not {wanted[0].__name__}")
-        if wanted and wanted[0] is float:
-            known[name] = float(known[name])
-    return known
-
 
 def encoded(content: File) -> bytes:
-    """What a file of the contract holds.
+    """What a file of the contract holds; without its history, where that has no room.
 
     Raises:
         TooManyObjects: it would be longer than `MAX_FILE_BYTES`.
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
+    if len(data) > MAX_FILE_BYTES and isinstance(content, Ready) and content.history != History():
+        return encoded(replace(content, history=History()))
     if len(data) > MAX_FILE_BYTES:
         name = content.spec.name if isinstance(content, Request) else getattr(content, "uri", "")
         raise TooManyObjects(name, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from objectstore_watcher import contract, stores
@@ -14,6 +15,7 @@ from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
+from objectstore_watcher.recorder import Recorder
 from objectstore_watcher.watch import Beat, Event, GaveUp, Observer, Pausing, Started, Stopped, Succeeded, Wrote, watch
 
 REQUEST_CHECK_INTERVAL = 0.02
@@ -40,6 +42,7 @@ class Sidecar:
         self._directory = directory
         self._spec = spec
         self._observer = observe
+        self._recorder = Recorder()
         self._stop = stop
         self._due = time.monotonic()
         self._heartbeat_interval = spec.heartbeat_interval if spec else contract.DEFAULT_HEARTBEAT_INTERVAL
@@ -92,14 +95,15 @@ class Sidecar:
             return
         except WaitError as error:
             if not self.request:  # else the wait has told
-                self._observer(GaveUp(error))
+                self._tell(GaveUp(error))
             answer = Failed.of(self._uri, error)
         except Exception as error:
             log(logging.ERROR, "internal error", exc_info=True)
             unknown = WaitError(self._uri, repr(error))
-            self._observer(GaveUp(unknown))
+            self._tell(GaveUp(unknown))
             answer = Failed.of(self._uri, unknown)
-        self._write(answer.NAME, lambda: self._is_first(answer))
+        told = replace(answer, history=self._recorder.history())
+        self._write(answer.NAME, lambda: self._is_first(told))
         self.answer = contract.terminal(self._directory)
 
     def _write(self, marker: str, write: Callable[[], bool]) -> None:
@@ -182,6 +186,10 @@ class Sidecar:
 
     def _observe(self, event: Event) -> None:
         self._due = time.monotonic() + (event.seconds if isinstance(event, Pausing) else 0)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self._recorder.observe(event)
         self._observer(event)
 
     def alive(self) -> bool:
