@@ -4,16 +4,17 @@ This module is the only place that knows file names, flag names and payloads. It
 
 One directory on a volume that both containers mount holds:
 
-=============== ========= ===============================================================================
+=============== ========= ======================================================================================
 file            writer    meaning
-=============== ========= ===============================================================================
+=============== ========= ======================================================================================
 ``request``     main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
 ``heartbeat``   watcher   its modification time changes while the watcher lives
+``progress``    watcher   JSON: what has happened so far, for people; replaced with heartbeats, gone with the answer
 ``candidate-N`` watcher   JSON, as ``ready``: what main's own condition is to judge; only where main asks for it
 ``verdict-N``   main      JSON: whether ``candidate-N`` is what is waited for
 ``ready``       watcher   JSON: the objects that were found, and how
 ``failed``      watcher   JSON: why the wait ended without it, and whether a new attempt can help
-=============== ========= ===============================================================================
+=============== ========= ======================================================================================
 
 Existence is the state: ``until [ -e ready ]; do [ ! -e failed ] || exit 1; sleep 1; done`` is a correct reader. Each
 file appears whole or not at all, once, and ``ready`` and ``failed`` exclude each other.
@@ -752,7 +753,7 @@ class Verdict:
 
 if TYPE_CHECKING:
     File = Request | Ready | Failed | Verdict
-    F = TypeVar("F", Request, Ready, Failed, Verdict)
+    F = TypeVar("F", Request, Ready, Failed, Verdict, History)
 
 
 def encoded(content: File) -> bytes:
@@ -913,6 +914,24 @@ def beat(directory: Path) -> None:
         MarkerError: the directory is missing, read-only or full.
     """
     markers.touch(directory, HEARTBEAT)
+
+
+def tell_progress(directory: Path, history: History) -> None:
+    """Publish what has happened so far, where that can be: nothing depends on it."""
+    data = json.dumps({"version": VERSION, **asdict(history)}, indent=1).encode() + b"\n"
+    markers.replace(directory, History.NAME, data)
+
+
+def end_progress(directory: Path) -> None:
+    """Remove it: the answer tells the whole."""
+    markers.remove(directory, History.NAME)
+
+
+def progress(directory: Path) -> History:
+    """What has happened so far; nothing where that cannot be known."""
+    with suppress(MarkerError):
+        return read(directory, History) or History()
+    return History()
 
 
 def last_heartbeat(directory: Path) -> int:

@@ -73,6 +73,8 @@ class History:
             known, or the object was there before the wait.
     """
 
+    NAME = "progress"
+
     requested_at: str = ""
     entries: tuple[Entry, ...] = ()
     operations: dict[str, int] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +28,7 @@ class Recorder:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.answer: Ready | Failed | None = None
         self._clock = clock
+        self._lock = threading.Lock()  # others read while the wait writes
         self._chronicle = Chronicle()
         self._operations: Counter[str] = Counter()
         self._request: Request | None = None
@@ -36,6 +38,15 @@ class Recorder:
 
     def observe(self, event: Event) -> None:
         """Write ``event`` down."""
+        with self._lock:
+            self._observe(event)
+
+    def history(self) -> History:
+        """What happened until now."""
+        with self._lock:
+            return self.answer.history if self.answer else self._history(None)
+
+    def _observe(self, event: Event) -> None:
         match event:
             case Started(request):
                 self._request, self._began = request, request.requested_monotonic
@@ -57,10 +68,6 @@ class Recorder:
                 self.answer = replace(ready, history=self._history(lag if ready.polls > 1 else None))
             case GaveUp(error):
                 self._give_up(error)
-
-    def history(self) -> History:
-        """What happened until now."""
-        return self.answer.history if self.answer else self._history(None)
 
     def _give_up(self, error: WaitError) -> None:
         if self._look and self._look.error is not error:  # else it would be told twice

@@ -96,12 +96,13 @@ class Sidecar:
         except WaitError as error:
             if not self.request:  # else the wait has told
                 self._tell(GaveUp(error))
-            answer = Failed.of(self._uri, error)
+            answer = Failed.of(self.name, error)
         except Exception as error:
             log(logging.ERROR, "internal error", exc_info=True)
-            unknown = WaitError(self._uri, repr(error))
+            unknown = WaitError(self.name, repr(error))
             self._tell(GaveUp(unknown))
-            answer = Failed.of(self._uri, unknown)
+            answer = Failed.of(self.name, unknown)
+        contract.end_progress(self._directory)
         told = replace(answer, history=self._recorder.history())
         self._write(answer.NAME, lambda: self._is_first(told))
         self.answer = contract.terminal(self._directory)
@@ -159,7 +160,8 @@ class Sidecar:
         return verdict is not None and verdict.accepted  # none where another watcher came in between
 
     @property
-    def _uri(self) -> str:
+    def name(self) -> str:
+        """What is waited for, for people; empty where nobody has asked."""
         spec = self.request.spec if self.request else self._spec
         return spec.name if spec else ""
 
@@ -201,6 +203,12 @@ class Sidecar:
         """Whether the request has come."""
         return self.request is not None or self.answer is not None
 
+    def _tell_progress(self) -> None:
+        if self.answer:
+            contract.end_progress(self._directory)
+        elif self.request:
+            contract.tell_progress(self._directory, self._recorder.history())
+
     def keep_alive(self, worker: Worker) -> int:
         """Refresh the heartbeat until told to stop; returns the signal that told.
 
@@ -212,4 +220,5 @@ class Sidecar:
                 raise worker.error
             if self.alive():
                 self._beat()
+            self._tell_progress()
         return heard or 0

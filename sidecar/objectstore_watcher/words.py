@@ -48,13 +48,3 @@ def dollars(amount: float) -> str:
 def many(number: int, what: str) -> str:
     """A number of things: ``1 look``, ``1,200 looks``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def middle_cut(text: str, limit: int) -> str:
-    """``text`` in ``limit`` characters at most, shortened in the middle: of a path, both ends tell most."""
-    if len(text) <= limit:
-        return text
-    if limit <= 1:
-        return "…"[:limit]
-    end = (limit - 1) // 2 + (limit - 1) % 2
-    return f"{text[: limit - 1 - end]}…{text[-end:]}"

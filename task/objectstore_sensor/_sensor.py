@@ -89,7 +89,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             SESSION_TOKEN (for Azure: the storage account and its key; for Google: a service account and the JSON of
             its key); by default the watcher takes the credentials that Flyte gives to all containers.
         pod_template: a pod template to add the watcher to.
-        options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``.
+        options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``,
+            ``enable_deck``.
 
     Raises:
         InvalidArgument: an argument cannot be right, or the sensor is made where Flyte could not load it again.

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 from objectstore_watcher import contract
-from objectstore_watcher.cli import Exit
 from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher.exits import Exit
 
 from tests.fake_s3 import DRIP, SILENT, Answer, FakeS3, error
 from tests.servers import MinioServer, Watcher, eventually

@@ -3,9 +3,7 @@ from __future__ import annotations
 from math import inf, nan
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from objectstore_watcher.words import dollars, duration, middle_cut, size
+from objectstore_watcher.words import dollars, duration, size
 
 
 @pytest.mark.parametrize(
@@ -44,11 +42,3 @@ def test_sizes(number: int, told: str) -> None:
 )
 def test_dollars_have_two_digits_that_count(amount: float, told: str) -> None:
     assert dollars(amount) == told
-
-
-@given(st.text(max_size=100), st.integers(min_value=0, max_value=110))
-def test_a_text_that_is_cut_has_the_length_asked_for_and_both_ends(text: str, limit: int) -> None:
-    cut = middle_cut(text, limit)
-    assert len(cut) == min(limit, len(text))
-    if limit >= 3:
-        assert (cut[0], cut[-1]) == (text[0], text[-1]) if text else cut == ""
