@@ -146,6 +146,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
         self._output = output
         self._given_name = name
+        # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
+        options.setdefault("deck_fields", ())
         super().__init__(
             wait=ObjectStoreWait(
                 poll_interval=poll_interval,

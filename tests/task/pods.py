@@ -132,6 +132,11 @@ class Pod:
         """What outputs.pb holds, as the next task gets it."""
         return flyte_backend.typed_outputs(self._server.client(), self._execution, self._sensor)
 
+    def deck(self) -> str | None:
+        """The page that flytekit wrote for Flyte's console; None where there is none."""
+        data = flyte_backend.written(self._server.client(), self._execution, "deck.html")
+        return None if data is None else data.decode()
+
     def error(self) -> Any:  # noqa: ANN401  # a protobuf message
         """What error.pb holds; None where there is none."""
         return flyte_backend.error(self._server.client(), self._execution)
