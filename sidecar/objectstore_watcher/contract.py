@@ -17,7 +17,7 @@ file            writer    meaning
 =============== ========= ======================================================================================
 
 Existence is the state: ``until [ -e ready ]; do [ ! -e failed ] || exit 1; sleep 1; done`` is a correct reader. Each
-file appears whole or not at all, once, and ``ready`` and ``failed`` exclude each other.
+file appears whole or not at all, all but ``progress`` once, and ``ready`` and ``failed`` exclude each other.
 
 Candidates are numbered from 1. The last one that has no verdict is main's to judge, by whichever main is there; the
 watcher offers no other before. It removes older ones when it offers a new one; the last pair stays. So either side may

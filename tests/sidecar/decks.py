@@ -1,12 +1,15 @@
-"""Waits to draw Decks of."""
+"""Waits to draw Decks of. ``python -m tests.sidecar.decks`` draws the one that the README shows."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from objectstore_watcher.contract import Failed, Matched, Ready
+from objectstore_watcher.deck import page
 from objectstore_watcher.errors import DeadlineExceeded
 from objectstore_watcher.history import Entry, History
+
+from tests.browser import ROOT, opened
 
 URI = "s3://lake/orders/2026-06-01/part-00042.parquet"
 
@@ -79,3 +82,19 @@ def failed() -> Failed:
     answer = Failed.of(URI, late)
     story = replace(told, entries=(*told.entries[:-2], end), waited=300.0, lag=None)
     return replace(answer, failed_at="2026-06-01T12:00:18.204Z", history=story)
+
+
+def main() -> None:
+    """Draw the picture of the README: the Deck down to the end of what happened."""
+    with opened(page(ready()), width=960) as tab:
+        end = tab.locator("ol").bounding_box()
+        assert end
+        path = ROOT / "docs" / "deck.png"
+        path.parent.mkdir(exist_ok=True)
+        tab.screenshot(
+            path=path, full_page=True, clip={"x": 0, "y": 0, "width": 960, "height": end["y"] + end["height"]}
+        )
+
+
+if __name__ == "__main__":
+    main()
