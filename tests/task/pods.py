@@ -118,7 +118,8 @@ class Pod:
 
     def markers(self) -> dict[str, str]:
         """The files of the contract, by name."""
-        return {file.name: file.read_text() for file in self.directory.iterdir()}
+        files = (file for file in self.directory.iterdir() if not file.name.startswith("."))  # is being written
+        return {file.name: file.read_text() for file in files}
 
     def log(self) -> str:
         """What both wrote."""
