@@ -763,7 +763,7 @@ def encoded(content: File) -> bytes:
         TooManyObjects: it would be longer than `MAX_FILE_BYTES`.
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
-    if len(data) > MAX_FILE_BYTES and isinstance(content, Ready) and content.history != History():
+    if len(data) > MAX_FILE_BYTES and isinstance(content, Ready | Failed) and content.history != History():
         return encoded(replace(content, history=History()))
     if len(data) > MAX_FILE_BYTES:
         name = content.spec.name if isinstance(content, Request) else getattr(content, "uri", "")

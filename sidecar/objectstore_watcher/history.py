@@ -9,6 +9,7 @@ from objectstore_watcher.payloads import known
 
 TYPE_CHECKING = False  # as in the contract
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 MOST_ENTRIES = 50
@@ -19,6 +20,9 @@ KEPT_FIRST = 10
 
 MOST_DETAIL = 300
 """Characters of an entry's detail."""
+
+MOST_NAME = 50
+"""Characters of a kind, an operation, a time; and operations."""
 
 WHATS = ("began", "absent", "unmet", "error", "events", "heard", "found", "failed", "left_out")
 """What an entry can be: the watcher began; looks that found nothing, or what does not count, or failed; what became of
@@ -65,7 +69,7 @@ class History:
 
     Attributes:
         requested_at: when it was asked for, ISO 8601 in UTC; empty: nothing is known.
-        entries: what happened, in order; at most `MOST_ENTRIES`. A watcher that was restarted tells of its own time.
+        entries: what happened, in order; at most `MOST_ENTRIES`. Of a watcher that was killed, what it had told.
         operations: requests to the object store, by operation: ``head``, ``list``, ``get``, ``tags`` or ``stat``.
         polls: looks.
         waited: seconds from the request to the last entry.
@@ -90,18 +94,35 @@ class History:
             TypeError: it is not what this version writes.
         """
         told = known(cls, values)
-        told["entries"] = tuple(Entry(**known(Entry, each)) for each in told.get("entries", ())[:MOST_ENTRIES])
-        operations = told.setdefault("operations", {})
+        told["requested_at"] = one_line(told.get("requested_at", ""), MOST_NAME)
+        told["entries"] = tuple(_entry(each) for each in told.get("entries", ())[:MOST_ENTRIES])
+        operations = told.get("operations", {})
         if any(type(number) is not int for number in operations.values()):
             raise TypeError(f"'operations' is {operations!r}")
+        told["operations"] = {one_line(name, MOST_NAME): operations[name] for name in sorted(operations)[:MOST_NAME]}
         return cls(**told)
 
 
-class Chronicle:
-    """Entries, as they come, in bounded space: equal ones in a row become one, and of too many the middle goes."""
+def _entry(values: dict[str, Any]) -> Entry:
+    """The entry of a JSON object, as long as one of this version's at most: whoever wrote it, it is passed on."""
+    entry = Entry(**known(Entry, values))
+    return replace(
+        entry,
+        what=one_line(entry.what, MOST_NAME),
+        kind=one_line(entry.kind, MOST_NAME),
+        detail=one_line(entry.detail, MOST_DETAIL),
+    )
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
+
+class Chronicle:
+    """Entries, as they come, in bounded space: equal ones in a row become one, and of too many the middle goes.
+
+    Args:
+        entries: what happened before.
+    """
+
+    def __init__(self, entries: Sequence[Entry] = ()) -> None:
+        self._entries = list(entries)
 
     def add(self, at: float, what: str, kind: str = "", detail: str = "", *, count: int = 1, pause: float = 0) -> None:
         """Write down what happened ``at`` seconds after the request; the rest is as in `Entry`."""

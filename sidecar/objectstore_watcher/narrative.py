@@ -16,7 +16,7 @@ _TITLES = {
     "failed": "Gave up",
 }
 
-_COUNTED = {"heard": "event", "events": "time"}
+_COUNTED = {"began": "time", "heard": "event", "events": "time"}
 
 
 def title(entry: Entry) -> str:

@@ -14,26 +14,29 @@ from objectstore_watcher.history import Chronicle, History
 from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
 
+NOTHING = History()
+
 
 class Recorder:
     """An observer of a wait that remembers it.
 
     Args:
         clock: seconds, on the clock of the request.
+        before: what a watcher of the same wait told, which was killed.
 
     Attributes:
         answer: the wait's end, with its history; None while it goes on.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, before: History = NOTHING) -> None:
         self.answer: Ready | Failed | None = None
         self._clock = clock
         self._lock = threading.Lock()  # others read while the wait writes
-        self._chronicle = Chronicle()
-        self._operations: Counter[str] = Counter()
+        self._chronicle = Chronicle(before.entries)
+        self._operations: Counter[str] = Counter(before.operations)
         self._request: Request | None = None
         self._began = clock()
-        self._polls = 0
+        self._polls = before.polls
         self._look: Polled | None = None  # that is written down once it is known what follows
 
     def observe(self, event: Event) -> None:

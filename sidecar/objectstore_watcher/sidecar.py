@@ -58,6 +58,7 @@ class Sidecar:
         """
         self._beat()
         self.answer = contract.terminal(self._directory)
+        self._recorder = Recorder(before=contract.progress(self._directory))
         if self._spec and (held := self._other_question(self._spec)):
             raise InvalidArgument(
                 f"--dir {str(self._directory)!r}", f"holds {held}", cure="use an empty directory for each wait"

@@ -253,3 +253,39 @@ def test_a_failure_that_no_look_met_is_told(marker_directory: Path) -> None:
     recorder.observe(GaveUp(StoreError(URI, kind="timeout")))
     assert isinstance(recorder.answer, Failed)
     assert [each.what for each in recorder.answer.history.entries] == ["failed"]
+
+
+def test_a_watcher_goes_on_with_the_history_of_one_that_was_killed(
+    start: Start, marker_directory: Path, tmp_path: Path
+) -> None:
+    late, options = tmp_path / "late", ("--poll-interval=0.1", "--heartbeat-interval=0.5")
+    first = start(late, f"--dir={marker_directory}", *options)
+    eventually(lambda: contract.progress(marker_directory).polls > 0, "progress")
+    first.process.kill()
+    first.process.wait()
+    before = contract.progress(marker_directory)
+    start(late, f"--dir={marker_directory}", *options)
+    eventually(lambda: contract.progress(marker_directory).polls > before.polls, "the second one goes on")
+    late.touch()
+    eventually((marker_directory / "ready").exists, "ready")
+    answer = contract.terminal(marker_directory)
+    assert answer
+    assert [each.what for each in answer.history.entries] == ["began", "absent", "began", "absent", "found"]
+    assert answer.history.operations["stat"] == answer.history.polls > before.polls
+
+
+def test_what_somebody_else_wrote_makes_no_answer_too_long(
+    start: Start, marker_directory: Path, tmp_path: Path
+) -> None:
+    long = "x" * 70_000
+    entries = [{"what": long, "kind": long, "detail": "\n" + long}] * MOST_ENTRIES
+    told = {"version": 1, "requested_at": long, "entries": entries, "operations": {long: 1}}
+    (marker_directory / "progress").write_text(json.dumps({**told, "entries": entries[:15]}))
+    (tmp_path / "file").touch()
+    start(tmp_path / "file", f"--dir={marker_directory}")
+    eventually((marker_directory / "ready").exists, "ready")
+    assert (marker_directory / "ready").stat().st_size < 100_000
+    answer = contract.terminal(marker_directory)
+    assert answer
+    assert answer.history.entries[-1].what == "found"
+    assert all(each.detail.isprintable() for each in answer.history.entries)
