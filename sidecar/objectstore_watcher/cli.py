@@ -206,6 +206,7 @@ def _run(settings: Settings) -> int:
     from objectstore_watcher.live import LiveLine
     from objectstore_watcher.metrics import Metrics
     from objectstore_watcher.recorder import Recorder
+    from objectstore_watcher.watch import GaveUp, Succeeded
 
     logs.configure(settings.log_format)
     metrics, event_log = Metrics(os.environ.get(EXECUTION_VARIABLE, "")), logs.EventLog()
@@ -215,7 +216,7 @@ def _run(settings: Settings) -> int:
         def observe(event: Event) -> None:
             for observer in (recorder, metrics, event_log, live):
                 observer.observe(event)
-            if recorder.answer:
+            if recorder.answer and isinstance(event, Succeeded | GaveUp):
                 termination.leave(logs.ended(recorder.answer))
 
         if settings.directory:
