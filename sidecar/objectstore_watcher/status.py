@@ -44,6 +44,7 @@ class Status:
         request: what main asked for, if it did.
         answer: how the wait ended, if it did.
         history: what happened so far.
+        judging: whether main's own condition is being asked about what was found.
     """
 
     state: str
@@ -52,6 +53,7 @@ class Status:
     request: Request | None = None
     answer: Ready | Failed | None = None
     history: History
+    judging: bool = False
 
     @property
     def uri(self) -> str:
@@ -112,6 +114,7 @@ def look(directory: Path) -> Status:
         request=request,
         answer=answer,
         history=answer.history if answer else contract.progress(directory),
+        judging=answer is None and contract.undecided(directory) > 0,
     )
 
 
@@ -146,6 +149,7 @@ def to_json(status: Status) -> str:
         "heartbeat_age": status.heartbeat_age,
         "requested_at": status.request.requested_at if status.request else None,
         "deadline_in": _deadline_in(status),
+        "judging": status.judging,
         "answer": answer,
         "history": asdict(status.history),
     }
@@ -193,6 +197,8 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
         yield "asked", f"{status.request.requested_at}, {ago} ago"
         if deadline is not None:
             yield "deadline", f"in {duration(deadline)}" if deadline >= 0 else f"{duration(-deadline)} ago"
+    if status.judging:
+        yield "judging", "something was found, and main's own condition (when=) is being asked"
     beat = status.heartbeat_age
     yield "heartbeat", "none" if beat is None else f"{duration(beat)} ago"
     if status.history.polls:

@@ -86,6 +86,16 @@ def test_a_watcher_that_nobody_has_asked_is_idle(start: Start, marker_directory:
     assert out.startswith("idle: the watcher lives, and main has not asked yet\n")
 
 
+def test_a_wait_whose_main_judges_what_was_found_says_so(marker_directory: Path) -> None:
+    ask(marker_directory)
+    contract.beat(marker_directory)
+    contract.offer(marker_directory, decks.ready(), 1)
+    assert "main's own condition (when=) is being asked" in shown(marker_directory)
+    assert as_json(marker_directory)["judging"]
+    contract.decide(marker_directory, 1, contract.Verdict(accepted=False))
+    assert "when=" not in shown(marker_directory)
+
+
 def test_what_was_found_is_told(marker_directory: Path) -> None:
     contract.write(marker_directory, decks.ready())
     code, out, _ = told(marker_directory)
