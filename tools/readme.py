@@ -12,6 +12,7 @@ from objectstore_watcher import cli, contract
 from objectstore_watcher import manifests as manifest_module
 from objectstore_watcher import patterns as pattern_module
 from objectstore_watcher.errors import KINDS, Action, Kind
+from objectstore_watcher.exits import EXITS
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -46,12 +47,13 @@ def flags() -> str:
         default = f"{option.default:g}" if option.default and not isinstance(option.default, str) else option.default
         rows.append((f"`{contract.flag(option.name)}`", option.metadata["help"], f"`{default}`" if default else ""))
     rows += [(f"`{contract.flag(name)}`", text, "") for name, (_, text) in cli.OWN_OPTIONS.items()]
+    rows += [(f"`{contract.flag(name)}`", text, "") for name, text in cli.SWITCHES.items()]
     return _table(("option", "meaning (durations: seconds, or `500ms`, `10s`, `5m`, `1h30m`)", "default"), rows)
 
 
 def exits() -> str:
     """The exit codes of the watcher."""
-    return _table(("exit code", "meaning"), [(f"{code.value}", text) for code, text in cli.EXITS.items()])
+    return _table(("exit code", "meaning"), [(f"{code.value}", text) for code, text in EXITS.items()])
 
 
 def files() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -11,15 +12,16 @@ import threading
 from argparse import BooleanOptionalAction
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from objectstore_watcher import contract, process
+from objectstore_watcher import contract, process, termination
 from objectstore_watcher.contract import (
     ENV_PREFIX,
+    Failed,
+    Ready,
     Request,
     WatchSpec,
     default_poll_interval,
@@ -29,44 +31,14 @@ from objectstore_watcher.contract import (
     variable,
 )
 from objectstore_watcher.durations import seconds, seconds_or_0
-from objectstore_watcher.errors import (
-    DeadlineExceeded,
-    InvalidArgument,
-    MarkerError,
-    WaitError,
-)
+from objectstore_watcher.errors import InvalidArgument, WaitError
+from objectstore_watcher.exits import EXITS, Exit, Parser, code_of
 
 if TYPE_CHECKING:
     from objectstore_watcher.metrics import Metrics
     from objectstore_watcher.serving import Check
     from objectstore_watcher.watch import Event, Observer
 
-
-class Exit(IntEnum):
-    """The exit codes."""
-
-    READY = 0
-    INTERNAL = 1
-    USAGE = 2
-    DEADLINE = 3
-    REFUSED = 4
-    TRY_AGAIN = 5
-    MARKERS = 6
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
-EXITS = {
-    Exit.READY: "the object is there; with --dir: told to stop after the wait ended",
-    Exit.INTERNAL: "an error of this program's own",
-    Exit.USAGE: "an argument cannot be right; nothing was requested",
-    Exit.DEADLINE: "the object did not appear in time",
-    Exit.REFUSED: "waiting cannot help: bucket missing, no access, TLS",
-    Exit.TRY_AGAIN: "waiting cannot help, but a new attempt may: expired credentials, clock skew",
-    Exit.MARKERS: "the marker directory is missing, full or read-only",
-    Exit.INTERRUPTED: "SIGINT before the wait ended",
-    Exit.TERMINATED: "SIGTERM before the wait ended",
-}
 
 EXECUTION_VARIABLE = "FLYTE_INTERNAL_EXECUTION_ID"
 """Where Flyte tells each container the execution that it belongs to."""
@@ -86,6 +58,11 @@ OWN_OPTIONS = {
     "log_format": ("|".join(LOG_FORMATS), "auto: text on a terminal, else JSON (default: auto)"),
 }
 
+SWITCHES = {
+    "json": "write how the wait ended to standard output, as one JSON object: `ready` or `failed`, and its state"
+}
+"""Of this command alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -97,6 +74,7 @@ class Settings:
         metrics_address: where to serve metrics; empty: nowhere.
         linger: seconds to stay at most after the wait, until its last values were scraped.
         log_format: one of `LOG_FORMATS`.
+        json: write the answer to standard output.
     """
 
     spec: WatchSpec | None
@@ -104,6 +82,7 @@ class Settings:
     metrics_address: str
     linger: float = 0.0
     log_format: str
+    json: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -119,6 +98,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code."""
+    if argv[:1] == ["status"]:  # not in the container whose last words are told: kubectl exec shares its files
+        from objectstore_watcher import status
+
+        return status.run(argv[1:])
     try:
         try:
             settings = parse(argv)
@@ -128,12 +111,21 @@ def run(argv: Sequence[str]) -> int:
         return _run(settings)
     except WaitError as error:
         print(f"objectstore-watcher: error: {error}", file=sys.stderr)
+        termination.leave(str(error))
+        if "--json" in argv:
+            _print_answer(Failed.of("", error))
         return code_of(error)
+
+
+def _print_answer(answer: Ready | Failed) -> None:
+    """What scripts read; the log goes to standard error."""
+    with suppress(OSError):
+        print(json.dumps({"state": answer.NAME, **asdict(answer)}), flush=True)
 
 
 def _refuse(argv: Sequence[str], error: WaitError) -> None:
     """Tell whoever waits at the marker directory, as far as that can be known, why there will be no answer."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dir", default=os.environ.get(variable("dir"), ""))
     with suppress(InvalidArgument):
         at = argv.index("--") if "--" in argv else len(argv)
@@ -158,6 +150,9 @@ def parse(argv: Sequence[str]) -> Settings:
     for name in flags:
         if flags[name] == "":
             raise InvalidArgument(flag(name), "is empty", cure="give a value, or leave it out")
+    as_json = bool(values.pop("json", False))
+    if as_json and own["dir"]:
+        raise InvalidArgument("--json", "has no effect with --dir", cure="read the markers, or use: status --json")
     log_format = own["log_format"] or "auto"
     if log_format not in LOG_FORMATS:
         raise InvalidArgument("--log-format", f"{log_format!r} is unknown", cure=f"use one of {', '.join(LOG_FORMATS)}")
@@ -167,6 +162,7 @@ def parse(argv: Sequence[str]) -> Settings:
         metrics_address=own["metrics_address"],
         linger=_linger(own),
         log_format=log_format,
+        json=as_json,
     )
 
 
@@ -192,15 +188,11 @@ def _spec(values: dict[str, Any], flags: dict[str, Any], is_sidecar: bool) -> Wa
     return None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InvalidArgument("arguments", message, cure="see objectstore-watcher --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="objectstore-watcher",
-        description="Wait until an object is there: s3://bucket/key, gs://, abfs://, https:// or a plain path.",
+        description="Wait until an object is there: s3://bucket/key, gs://, abfs://, https:// or a plain path."
+        " `objectstore-watcher status DIR` tells what a marker directory says.",
         epilog=f"Each option can be given as {ENV_PREFIX}<NAME> in the environment; flags win.\n\nexit codes:\n"
         + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXITS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -221,6 +213,8 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(flag(option.name), metavar=metavar, help=option.metadata["help"] + told)
     for name, (metavar, text) in OWN_OPTIONS.items():
         parser.add_argument(flag(name), metavar=metavar, help=text)
+    for name, text in SWITCHES.items():
+        parser.add_argument(flag(name), action="store_true", help=text)
     parser.add_argument("--version", action="version", version=f"objectstore-watcher {version('objectstore-watcher')}")
     return parser
 
@@ -230,19 +224,33 @@ def _run(settings: Settings) -> int:
     from objectstore_watcher import logs
     from objectstore_watcher.live import LiveLine
     from objectstore_watcher.metrics import Metrics
+    from objectstore_watcher.recorder import Recorder
+    from objectstore_watcher.watch import GaveUp, Succeeded
 
     logs.configure(settings.log_format)
-    metrics, event_log, stop = Metrics(os.environ.get(EXECUTION_VARIABLE, "")), logs.EventLog(), threading.Event()
+    metrics, event_log = Metrics(os.environ.get(EXECUTION_VARIABLE, "")), logs.EventLog()
+    recorder, stop = Recorder(), threading.Event()
     with LiveLine() as live:
 
         def observe(event: Event) -> None:
-            for observer in (metrics, event_log, live):
+            for observer in (recorder, metrics, event_log, live):
                 observer.observe(event)
+            if recorder.answer and isinstance(event, Succeeded | GaveUp):
+                termination.leave(logs.ended(recorder.answer))
 
         if settings.directory:
             return _serve(settings, settings.directory, metrics, observe, stop)
         assert settings.spec  # noqa: S101  # parse() gives one of the two
-        return _wait(settings, settings.spec, metrics, observe, stop)
+        code = _wait(settings, settings.spec, metrics, observe, stop)
+    if settings.json and recorder.answer:
+        _print_answer(recorder.answer)
+    return code
+
+
+def _told_to_stop(heard: int, name: str) -> int:
+    """The exit code where a signal ended the wait for ``name``."""
+    termination.leave(f"{name}: told to stop by {signal.Signals(heard).name} before the wait ended")
+    return 128 + heard
 
 
 def _wait(settings: Settings, spec: WatchSpec, metrics: Metrics, observe: Observer, stop: threading.Event) -> int:
@@ -256,7 +264,7 @@ def _wait(settings: Settings, spec: WatchSpec, metrics: Metrics, observe: Observ
         pass
     stop.set()
     if heard in process.STOPPING:
-        return 128 + heard
+        return _told_to_stop(heard, spec.name)
     code = _ended(worker.error)
     _stay(scrape, settings.linger)
     return code
@@ -275,6 +283,7 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
 
     The kubelet tells it when main has ended: who lingers then holds up the pod, and not main.
     """
+    from objectstore_watcher.logs import ended
     from objectstore_watcher.sidecar import Sidecar
 
     sidecar = Sidecar(directory, settings.spec, observe, stop)
@@ -287,11 +296,12 @@ def _serve(settings: Settings, directory: Path, metrics: Metrics, observe: Obser
     sidecar.check()
     if sidecar.answer:
         metrics.enter(sidecar.answer.NAME)
+        termination.leave(ended(sidecar.answer))  # of this container, the kubelet knows no message yet
     worker.start()
     heard = sidecar.keep_alive(worker)
     stop.set()
     if not contract.answered(directory):
-        return 128 + heard
+        return _told_to_stop(heard, sidecar.name or "a sidecar")
     if heard == signal.SIGTERM:  # a person's SIGINT means now
         _stay(scrape, settings.linger)
     return Exit.READY
@@ -323,14 +333,3 @@ def _serve_metrics(
             scraped=scrape.happened,
         )
     return scrape
-
-
-def code_of(error: WaitError) -> Exit:
-    """The exit code for ``error``."""
-    if isinstance(error, InvalidArgument):
-        return Exit.USAGE
-    if isinstance(error, MarkerError):
-        return Exit.MARKERS
-    if isinstance(error, DeadlineExceeded):
-        return Exit.DEADLINE
-    return Exit.TRY_AGAIN if error.retryable else Exit.REFUSED

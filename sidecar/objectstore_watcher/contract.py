@@ -4,19 +4,20 @@ This module is the only place that knows file names, flag names and payloads. It
 
 One directory on a volume that both containers mount holds:
 
-=============== ========= ===============================================================================
+=============== ========= ======================================================================================
 file            writer    meaning
-=============== ========= ===============================================================================
+=============== ========= ======================================================================================
 ``request``     main      JSON: the `WatchSpec` and when it was asked; the watcher idles until it is there
 ``heartbeat``   watcher   its modification time changes while the watcher lives
+``progress``    watcher   JSON: what has happened so far, for people; replaced with heartbeats, gone with the answer
 ``candidate-N`` watcher   JSON, as ``ready``: what main's own condition is to judge; only where main asks for it
 ``verdict-N``   main      JSON: whether ``candidate-N`` is what is waited for
 ``ready``       watcher   JSON: the objects that were found, and how
 ``failed``      watcher   JSON: why the wait ended without it, and whether a new attempt can help
-=============== ========= ===============================================================================
+=============== ========= ======================================================================================
 
 Existence is the state: ``until [ -e ready ]; do [ ! -e failed ] || exit 1; sleep 1; done`` is a correct reader. Each
-file appears whole or not at all, once, and ``ready`` and ``failed`` exclude each other.
+file appears whole or not at all, all but ``progress`` once, and ``ready`` and ``failed`` exclude each other.
 
 Candidates are numbered from 1. The last one that has no verdict is main's to judge, by whichever main is there; the
 watcher offers no other before. It removes older ones when it offers a new one; the last pair stays. So either side may
@@ -30,7 +31,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 
 from objectstore_watcher import markers
@@ -38,8 +39,10 @@ from objectstore_watcher import uri as paths
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.durations import seconds, seconds_or_0
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
+from objectstore_watcher.history import History
 from objectstore_watcher.pairs import Pairs, pairs
 from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.payloads import known
 from objectstore_watcher.sizes import in_bytes
 
 TYPE_CHECKING = False  # mypy takes it for typing's, whose import, with pathlib's, is a fifth of this module's
@@ -387,7 +390,7 @@ class WatchSpec:
                 cure="use the watcher image of the same version as the sensor package",
             )
         try:
-            return cls(**_known(cls, values))
+            return cls(**known(cls, values))
         except TypeError as error:
             raise InvalidArgument(
                 "request", str(error), cure="write it with objectstore_watcher.waiting.ask"
@@ -608,10 +611,10 @@ class Request:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Request:
         """The request of a JSON object; raises InvalidArgument where its spec is none."""
-        known = _known(cls, values)
+        told = known(cls, values)
         # A time to come is of a clock that began anew, with the machine: it must not put the deadline off.
-        known["requested_monotonic"] = min(time.monotonic(), known.get("requested_monotonic", math.inf))
-        return cls(**{**known, "spec": WatchSpec.from_mapping(known["spec"])})
+        told["requested_monotonic"] = min(time.monotonic(), told.get("requested_monotonic", math.inf))
+        return cls(**{**told, "spec": WatchSpec.from_mapping(told["spec"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -635,7 +638,7 @@ class Matched:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Matched:
         """The object of a JSON object."""
-        return cls(**_known(cls, values))
+        return cls(**known(cls, values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -651,6 +654,7 @@ class Ready:
         polls: looks that were needed.
         requests: requests to the object store that were needed.
         waited: seconds from the request to the detection.
+        history: what happened until then, for people: two that differ in it alone are equal.
     """
 
     NAME = "ready"
@@ -662,13 +666,14 @@ class Ready:
     polls: int = 0
     requests: int = 0
     waited: float = 0.0
+    history: History = field(default_factory=History, compare=False)
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Ready:
         """The marker of a JSON object."""
-        known = _known(cls, values)
-        known["objects"] = tuple(Matched.from_mapping(each) for each in known.get("objects", ()))
-        return cls(**known)
+        told = known(cls, values)
+        told["objects"] = tuple(Matched.from_mapping(each) for each in told.get("objects", ()))
+        return cls(**_with_history(told))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -684,6 +689,7 @@ class Failed:
         message: the three of them in one line, for people.
         retryable: whether a new attempt can help.
         failed_at: when, ISO 8601 in UTC.
+        history: what happened until then, for people: two that differ in it alone are equal.
     """
 
     NAME = "failed"
@@ -696,6 +702,7 @@ class Failed:
     message: str
     retryable: bool
     failed_at: str
+    history: History = field(default_factory=History, compare=False)
 
     @classmethod
     def of(cls, uri: str, error: WaitError) -> Failed:
@@ -718,7 +725,11 @@ class Failed:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Failed:
         """The marker of a JSON object."""
-        return cls(**_known(cls, values))
+        return cls(**_with_history(known(cls, values)))
+
+
+def _with_history(told: dict[str, Any]) -> dict[str, Any]:
+    return {**told, "history": History.from_mapping(told["history"])} if "history" in told else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -736,34 +747,23 @@ class Verdict:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Verdict:
         """The verdict of a JSON object."""
-        return cls(**_known(cls, values))
+        return cls(**known(cls, values))
 
 
 if TYPE_CHECKING:
     File = Request | Ready | Failed | Verdict
-    F = TypeVar("F", Request, Ready, Failed, Verdict)
-
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
-
-
-def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows, their types checked: a newer writer may add some."""
-    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-    for name, wanted in ((f.name, _TYPES.get(str(f.type))) for f in fields(cls) if f.name in known):
-        if wanted and type(known[name]) not in wanted:
-            raise TypeError(f"{name!r} is {known[name]!r}, not {wanted[0].__name__}")
-        if wanted and wanted[0] is float:
-            known[name] = float(known[name])
-    return known
+    F = TypeVar("F", Request, Ready, Failed, Verdict, History)
 
 
 def encoded(content: File) -> bytes:
-    """What a file of the contract holds.
+    """What a file of the contract holds; without its history, where that has no room.
 
     Raises:
         TooManyObjects: it would be longer than `MAX_FILE_BYTES`.
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
+    if len(data) > MAX_FILE_BYTES and isinstance(content, Ready | Failed) and content.history != History():
+        return encoded(replace(content, history=History()))
     if len(data) > MAX_FILE_BYTES:
         name = content.spec.name if isinstance(content, Request) else getattr(content, "uri", "")
         raise TooManyObjects(name, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
@@ -913,6 +913,24 @@ def beat(directory: Path) -> None:
         MarkerError: the directory is missing, read-only or full.
     """
     markers.touch(directory, HEARTBEAT)
+
+
+def tell_progress(directory: Path, history: History) -> None:
+    """Publish what has happened so far, where that can be: nothing depends on it."""
+    data = json.dumps({"version": VERSION, **asdict(history)}, indent=1).encode() + b"\n"
+    markers.replace(directory, History.NAME, data)
+
+
+def end_progress(directory: Path) -> None:
+    """Remove it: the answer tells the whole."""
+    markers.remove(directory, History.NAME)
+
+
+def progress(directory: Path) -> History:
+    """What has happened so far; nothing where that cannot be known."""
+    with suppress(MarkerError):
+        return read(directory, History) or History()
+    return History()
 
 
 def last_heartbeat(directory: Path) -> int:

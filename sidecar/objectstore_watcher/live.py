@@ -8,11 +8,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from objectstore_watcher.errors import one_line
+from objectstore_watcher.stores.hints import Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.status import Status
     from rich.text import Text
+
+LONGEST_PATH = 5000
+"""Characters: any S3 key, escaped."""
+
+LEAST_PATH = 16
+"""Columns: in fewer, a path says nothing; the log above has it."""
 
 
 class LiveLine:
@@ -25,6 +33,7 @@ class LiveLine:
         self._timeout = 0.0
         self._polls = 0
         self._error = self._unmet = ""
+        self._flows = False
 
     def __enter__(self) -> LiveLine:
         if sys.stderr.isatty():
@@ -46,30 +55,58 @@ class LiveLine:
         """Remember what the line shows."""
         match event:
             case Started(request):
-                self._uri, self._timeout = one_line(request.spec.name, 200), request.spec.timeout
+                self._uri, self._timeout = one_line(request.spec.name, LONGEST_PATH), request.spec.timeout
                 self._began = request.requested_monotonic
             case Polled(error, unmet):
                 self._polls, self._error = self._polls + 1, error.detail if error else ""
                 self._unmet = unmet
+            case Streamed():
+                self._flows = event.flows
             case Pausing(seconds):
                 self._next = time.monotonic() + seconds
             case Succeeded() | GaveUp():
                 self._stop()
 
-    def __rich__(self) -> Text:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The line, in the columns that there are."""
+        yield self.text(options.max_width)
+
+    def text(self, columns: int) -> Text:
+        """The line in so many columns; what is longer ends in an ellipsis."""
         from rich.text import Text
 
-        if not self._uri:  # the wait has not begun
-            return Text()
+        return Text(self._line(columns) if self._uri else "", no_wrap=True, overflow="ellipsis")
+
+    def _line(self, width: int) -> str:
         now = time.monotonic()
+        left = max(self._next - now, 0)
         parts = [
             f"waiting {_clock(now - self._began)} of {_clock(self._timeout)}",
-            f"look {self._polls + 1} in {max(self._next - now, 0):.0f} s",
+            f"look {self._polls + 1} in {left:.0f} s",
+            *(["events connected"] if self._flows else []),
             *([f"last error: {self._error}"] if self._error else []),
             *([f"not yet: {self._unmet}"] if self._unmet else []),
-            self._uri,  # last: it may be longer than the line, and the log above has it
         ]
-        return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
+        line = "  ".join(parts)
+        room = width - _columns(line) - 2
+        return f"{line}  {_middle_cut(self._uri, room)}" if room >= LEAST_PATH else line
+
+
+def _columns(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _middle_cut(text: str, columns: int) -> str:
+    """``text`` in so many columns at most, shortened in the middle: of a path, both ends tell most."""
+    from rich.cells import set_cell_size
+
+    if _columns(text) <= columns:
+        return text
+    begin = (columns - 1) // 2
+    end = set_cell_size(text[::-1], columns - 1 - begin)[::-1]
+    return f"{set_cell_size(text, begin)}…{end}"
 
 
 def _clock(seconds: float) -> str:

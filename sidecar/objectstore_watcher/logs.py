@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from objectstore_watcher.contract import Ready, iso
+from objectstore_watcher.contract import Failed, Ready, iso
 from objectstore_watcher.errors import one_line
 from objectstore_watcher.stores.hints import Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Started, Succeeded
@@ -79,6 +79,13 @@ def told(ready: Ready) -> str:
     return f"ready: {ready.uri} ({f'{len(ready.objects)} objects, {size} bytes' if ready.objects else 'gone'})"
 
 
+def ended(answer: Ready | Failed) -> str:
+    """How a wait ended, in words; of markers that are not ours, too."""
+    if isinstance(answer, Failed):
+        return one_line(answer.message, 4000)
+    return one_line(f"{told(answer)} after {answer.waited:.1f} s", 4000)
+
+
 class EventLog:
     """Writes a line when something changes: not for every poll, or a day of waiting fills the log."""
 
@@ -112,7 +119,7 @@ class EventLog:
             case Succeeded(ready):
                 log(
                     logging.INFO,
-                    f"{told(ready)} after {ready.waited:.1f} s",
+                    ended(ready),
                     uri=ready.uri,
                     objects=len(ready.objects),
                     size=sum(each.size for each in ready.objects),

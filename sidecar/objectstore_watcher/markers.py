@@ -57,6 +57,19 @@ def publish(directory: Path, name: str, data: bytes, unless: Sequence[str] = ())
         raise _failure(directory, name, "written", error) from error
 
 
+def replace(directory: Path, name: str, data: bytes) -> None:
+    """Make ``name`` hold ``data``, whole or not at all, whatever it held; where that cannot be, it stays as it is.
+
+    For what nobody waits for: it outlives no crash of the node, and of two writers at a time one may spoil it.
+    """
+    temporary = directory / f".{name}.tmp"  # one name, so that writers that are killed leave one file at most
+    with suppress(OSError):
+        with open(_open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            os.fchmod(file.fileno(), _MODE)
+            file.write(data)
+        os.replace(temporary, directory / name)
+
+
 def remove(directory: Path, *names: str) -> None:
     """Remove files that nobody needs any more; what cannot be removed stays."""
     for name in names:

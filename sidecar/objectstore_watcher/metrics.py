@@ -18,9 +18,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from objectstore_watcher.contract import DEFAULT_HEARTBEAT_INTERVAL, Request
 from objectstore_watcher.errors import StoreError, WaitError
-from objectstore_watcher.stores.batches import HEAD_DOLLARS_PER_1000, LIST_DOLLARS_PER_1000
+from objectstore_watcher.prices import dollars
 from objectstore_watcher.stores.hints import Heard, Streamed
-from objectstore_watcher.uri import ObjectLocation, parse
 from objectstore_watcher.watch import (
     Beat,
     Event,
@@ -41,13 +40,6 @@ LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 
 WAIT_BUCKETS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 """Seconds: a wait lasts from a second to a day."""
-
-
-DOLLARS = {
-    "list": LIST_DOLLARS_PER_1000 / 1000,
-    **dict.fromkeys(("head", "get", "tags"), HEAD_DOLLARS_PER_1000 / 1000),
-}
-"""For one request, by operation, as AWS bills it."""
 
 HASH_BYTES = 6
 """Of the hash of what is waited for: as many as the number of a sample holds whole."""
@@ -185,7 +177,7 @@ class Metrics:
             {"version": version("objectstore-watcher")}
         )
         self._started = time.monotonic()  # a request that cannot be read is never started
-        self._prices: dict[str, float] = {}
+        self._uri = ""  # of the first path, by which requests have their price
         self._failed = ""  # the kind of error that the last look ended in
 
     def observe(self, event: Event) -> None:
@@ -195,7 +187,7 @@ class Metrics:
                 self._start(request)
             case Requested(operation, outcome):
                 self._requests.labels(operation, outcome).inc()
-                self._cost.inc(self._prices.get(operation, 0))
+                self._cost.inc(dollars(self._uri, operation))
             case Polled(error):
                 self._poll(error)
             case Pausing(seconds, error):
@@ -243,7 +235,7 @@ class Metrics:
         self._poll_interval.set(spec.poll_interval)
         self._heartbeat_interval.set(spec.heartbeat_interval)
         self._target.set(target_hash(spec.uris))
-        self._prices = DOLLARS if isinstance(parse(spec.uris[0]), ObjectLocation) else {}
+        self._uri = spec.uris[0]
         self.enter("waiting")
 
     def _give_up(self, error: WaitError) -> None:

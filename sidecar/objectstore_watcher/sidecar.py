@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from objectstore_watcher import contract, stores
@@ -15,6 +16,7 @@ from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
+from objectstore_watcher.recorder import Recorder
 from objectstore_watcher.watch import Beat, Event, GaveUp, Observer, Pausing, Started, Stopped, Succeeded, Wrote, watch
 
 REQUEST_CHECK_INTERVAL = 0.02
@@ -41,6 +43,7 @@ class Sidecar:
         self._directory = directory
         self._spec = spec
         self._observer = observe
+        self._recorder = Recorder()
         self._stop = stop
         self._due = time.monotonic()
         self._heartbeat_interval = spec.heartbeat_interval if spec else contract.DEFAULT_HEARTBEAT_INTERVAL
@@ -56,6 +59,7 @@ class Sidecar:
         """
         self._beat()
         self.answer = contract.terminal(self._directory)
+        self._recorder = Recorder(before=contract.progress(self._directory))
         if self._spec and (held := self._other_question(self._spec)):
             raise InvalidArgument(
                 f"--dir {str(self._directory)!r}", f"holds {held}", cure="use an empty directory for each wait"
@@ -93,14 +97,16 @@ class Sidecar:
             return
         except WaitError as error:
             if not self.request:  # else the wait has told
-                self._observer(GaveUp(error))
-            answer = Failed.of(self._uri, error)
+                self._tell(GaveUp(error))
+            answer = Failed.of(self.name, error)
         except Exception as error:
             log(logging.ERROR, "internal error", exc_info=True)
-            unknown = WaitError(self._uri, repr(error))
-            self._observer(GaveUp(unknown))
-            answer = Failed.of(self._uri, unknown)
-        self._write(answer.NAME, lambda: self._is_first(answer))
+            unknown = WaitError(self.name, repr(error))
+            self._tell(GaveUp(unknown))
+            answer = Failed.of(self.name, unknown)
+        contract.end_progress(self._directory)
+        told = replace(answer, history=self._recorder.history())
+        self._write(answer.NAME, lambda: self._is_first(told))
         self.answer = contract.terminal(self._directory)
 
     def _write(self, marker: str, write: Callable[[], bool]) -> None:
@@ -156,7 +162,8 @@ class Sidecar:
         return verdict is not None and verdict.accepted  # none where another watcher came in between
 
     @property
-    def _uri(self) -> str:
+    def name(self) -> str:
+        """What is waited for, for people; empty where nobody has asked."""
         spec = self.request.spec if self.request else self._spec
         return spec.name if spec else ""
 
@@ -183,6 +190,10 @@ class Sidecar:
 
     def _observe(self, event: Event) -> None:
         self._due = time.monotonic() + (event.seconds if isinstance(event, Pausing) else 0)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self._recorder.observe(event)
         self._observer(event)
 
     def alive(self) -> bool:
@@ -193,6 +204,12 @@ class Sidecar:
     def watching(self) -> bool:
         """Whether the request has come."""
         return self.request is not None or self.answer is not None
+
+    def _tell_progress(self) -> None:
+        if self.answer:
+            contract.end_progress(self._directory)
+        elif self.request:
+            contract.tell_progress(self._directory, self._recorder.history())
 
     def keep_alive(self, worker: Worker) -> int:
         """Refresh the heartbeat until told to stop; returns the signal that told.
@@ -205,4 +222,5 @@ class Sidecar:
                 raise worker.error
             if self.alive():
                 self._beat()
+            self._tell_progress()
         return heard or 0

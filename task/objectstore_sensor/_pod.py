@@ -177,6 +177,7 @@ def _watcher(mount: V1VolumeMount, metrics_port: int | None, linger: float, secr
         resources=RESOURCES,
         security_context=_watcher_security(),
         volume_mounts=[mount],
+        termination_message_policy="FallbackToLogsOnError",  # one that breaks down leaves no last words
     )
     if metrics_port:
         container.args = [f"--metrics-address=0.0.0.0:{metrics_port}", f"--linger={ceil(linger)}"]

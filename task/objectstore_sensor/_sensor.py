@@ -91,7 +91,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             SESSION_TOKEN (for Azure: the storage account and its key; for Google: a service account and the JSON of
             its key); by default the watcher takes the credentials that Flyte gives to all containers.
         pod_template: a pod template to add the watcher to.
-        options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``.
+        options: any other argument of flytekit's tasks: ``container_image``, ``requests``, ``limits``, ``environment``,
+            ``enable_deck``.
 
     Raises:
         InvalidArgument: an argument cannot be right, or the sensor is made where Flyte could not load it again.
@@ -148,6 +149,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
         self._output = output
         self._given_name = name
+        # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
+        options.setdefault("deck_fields", ())
         super().__init__(
             wait=ObjectStoreWait(
                 poll_interval=poll_interval,

@@ -8,31 +8,36 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from flytekit import FlyteContextManager
-from objectstore_watcher import contract, uri, waiting
+from objectstore_watcher import contract, termination, uri, waiting
 from objectstore_watcher.cloud_uris import AZURE, CloudLocation
-from objectstore_watcher.contract import Ready, Request, WatchSpec
+from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.targets import targets
 from objectstore_watcher.waiting import Judge
 
 from objectstore_sensor.errors import InvalidArgument, MarkerError, WaitError, as_flyte
 
+Tell = Callable[[Ready | Failed], None]
+"""Is told how the wait ended, with its history."""
 
-def wait_for(spec: WatchSpec, judge: Judge | None = None) -> Ready:
+
+def wait_for(spec: WatchSpec, judge: Judge | None = None, tell: Tell = lambda answer: None) -> Ready:
     """Wait for the object, by whatever watches where this runs; returns what was found.
 
     Args:
         spec: what to wait for.
         judge: the task's own condition, which runs in this process; what it raises ends the wait.
+        tell: is told how the wait ended.
 
     Raises:
         WaitError: what ended the wait; a `FlyteRecoverableException`, too, where a new attempt can help.
     """
     try:
-        return _watch_here(spec, judge) if _is_local() else _wait_for_watcher(spec, judge)
+        return (_watch_here if _is_local() else _wait_in_pod)(spec, judge, tell)
     except WaitError as error:
         raise as_flyte(error) from None
 
@@ -77,30 +82,35 @@ def _is_local() -> bool:
     return state is None or state.mode is None or state.is_local_execution()
 
 
-def _watch_here(spec: WatchSpec, judge: Judge | None) -> Ready:
+def _watch_here(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
     """The watcher's own loop, in this process."""
     from objectstore_watcher import logs
     from objectstore_watcher.live import LiveLine
+    from objectstore_watcher.recorder import Recorder
     from objectstore_watcher.stores import listen, open_store
     from objectstore_watcher.watch import Event, watch
 
     logs.configure("text")
-    log = logs.EventLog()
-    with LiveLine() as live:
+    log, recorder = logs.EventLog(), Recorder()
+    try:
+        with LiveLine() as live:
 
-        def observe(event: Event) -> None:
-            log.observe(event)
-            live.observe(event)
+            def observe(event: Event) -> None:
+                for observer in (recorder, log, live):
+                    observer.observe(event)
 
-        spec, key_pair = _as_flytekit_is_configured(spec)
-        return watch(
-            Request(spec=spec),
-            stop=threading.Event(),
-            observe=observe,
-            opened_by=partial(open_store, key_pair=key_pair),
-            heard_by=partial(listen, key_pair=key_pair),
-            judge=judge,
-        )
+            spec, key_pair = _as_flytekit_is_configured(spec)
+            return watch(
+                Request(spec=spec),
+                stop=threading.Event(),
+                observe=observe,
+                opened_by=partial(open_store, key_pair=key_pair),
+                heard_by=partial(listen, key_pair=key_pair),
+                judge=judge,
+            )
+    finally:
+        if recorder.answer:
+            tell(recorder.answer)
 
 
 def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, str] | None]:
@@ -117,14 +127,35 @@ def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, s
     return spec, pair if all(pair) else None
 
 
-def _wait_for_watcher(spec: WatchSpec, judge: Judge | None) -> Ready:
-    """Ask the watcher beside this container, and wait for its answer."""
+def _wait_in_pod(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
+    """Wait for the watcher beside this container; flytekit exits with 0 whatever happened, so the reason is left."""
+    directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
+    try:
+        ready = _wait_for_watcher(spec, judge, directory)
+    except WaitError as error:
+        termination.leave(str(error))
+        tell(_failed(spec, error, directory))
+        raise
+    tell(ready)
+    return ready
+
+
+def _failed(spec: WatchSpec, error: WaitError, directory: Path) -> Failed:
+    """The watcher's own account of ``error``, or as much as main knows."""
+    with suppress(WaitError):
+        told = contract.read(directory, Failed)
+        if told and told.message == str(error):
+            return told
+    return replace(Failed.of(spec.name, error), history=contract.progress(directory))
+
+
+def _wait_for_watcher(spec: WatchSpec, judge: Judge | None, directory: Path) -> Ready:
+    """Ask the watcher, and wait for its answer."""
     path = spec.uris[0]  # all are of one kind
     if isinstance(uri.parse(path), uri.FileLocation):
         raise InvalidArgument(
             f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
         )
-    directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     with _ending_on_sigterm():
         request = waiting.ask(directory, spec, candidates=judge is not None)
         return waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due, judge=judge)

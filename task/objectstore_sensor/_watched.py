@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from flytekit import PodTemplate, TaskMetadata
 from flytekit.configuration import SerializationSettings
 from flytekit.core.python_auto_container import PythonAutoContainerTask
 from flytekit.models.task import K8sPod
-from objectstore_watcher.contract import Ready, WatchSpec
+from objectstore_watcher.contract import Failed, Ready, WatchSpec
 
 from objectstore_sensor import _arguments, _metadata, _when
 from objectstore_sensor._config import ObjectStoreWait
@@ -54,7 +55,14 @@ class WatchedTask(PythonAutoContainerTask[Any]):
         """Wait for ``path``; what was waited for, and what was found."""
         spec = self._wait.spec(self.metadata, path, inputs)
         judge = self._wait.when and _when.judge(self._wait.when, spec, is_list=not isinstance(path, str))
-        return spec, wait_for(spec, judge)
+        return spec, wait_for(spec, judge, partial(self._tell, spec))
+
+    def _tell(self, spec: WatchSpec, answer: Ready | Failed) -> None:
+        """Show the wait in Flyte's console, where that is asked for."""
+        if self.enable_deck:
+            from objectstore_sensor import _deck
+
+            _deck.tell(spec, answer)
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod:
         """The pod as Flyte gets it. The same each time: fast registration asks twice.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from objectstore_watcher.stores.batches import HEAD_DOLLARS_PER_1000, LIST_DOLLARS_PER_1000
+from objectstore_watcher.prices import HEAD_DOLLARS_PER_1000, LIST_DOLLARS_PER_1000
 
 DOLLARS_PER_1000 = {
     **dict.fromkeys(("PUT", "POST", "LIST"), LIST_DOLLARS_PER_1000),

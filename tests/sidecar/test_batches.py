@@ -8,15 +8,9 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from objectstore_watcher.prices import HEAD_DOLLARS_PER_1000, LIST_DOLLARS_PER_1000
 from objectstore_watcher.stores import Found
-from objectstore_watcher.stores.batches import (
-    HEAD_DOLLARS_PER_1000,
-    LIST_DOLLARS_PER_1000,
-    REMEMBERED_FOR,
-    WORTH_A_LIST,
-    Batches,
-    Refused,
-)
+from objectstore_watcher.stores.batches import REMEMBERED_FOR, WORTH_A_LIST, Batches, Refused
 
 from tests.sidecar import hostile
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,12 +10,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from objectstore_watcher import cli, contract
-from objectstore_watcher.cli import EXITS, OWN_OPTIONS, Exit, Settings, code_of, parse, run
+from objectstore_watcher.cli import OWN_OPTIONS, Settings, parse, run
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import KINDS, InvalidArgument, rebuild
+from objectstore_watcher.exits import EXITS, Exit, code_of
 
 from tests.fake_s3 import FakeS3, error, found
 from tests.servers import MinioServer, Watcher, eventually
@@ -325,6 +328,12 @@ def expired(start: Start, directory: Path) -> int:
         return start(URI, **server.env()).end()[0]
 
 
+def waiting(start: Start, directory: Path) -> int:
+    start(f"--dir={directory}")
+    eventually((directory / "heartbeat").exists, "heartbeat")
+    return start("status", directory).end()[0]
+
+
 CASES: dict[Exit, Callable[[Start, Path], int]] = {
     Exit.READY: ready,
     Exit.INTERNAL: internal,
@@ -333,6 +342,8 @@ CASES: dict[Exit, Callable[[Start, Path], int]] = {
     Exit.REFUSED: lambda start, directory: start(directory).end()[0],
     Exit.TRY_AGAIN: expired,
     Exit.MARKERS: lambda start, directory: start("--dir", directory / "missing").end()[0],
+    Exit.WAITING: waiting,
+    Exit.DEAD: lambda start, directory: start("status", directory).end()[0],
     Exit.INTERRUPTED: ended_by(signal.SIGINT),
     Exit.TERMINATED: ended_by(signal.SIGTERM),
 }
@@ -344,7 +355,7 @@ def test_each_exit_code_means_what_the_help_says(start: Start, tmp_path: Path, c
 
 
 def test_the_exit_codes_are_distinct_and_as_documented() -> None:
-    assert [code.value for code in Exit] == [0, 1, 2, 3, 4, 5, 6, 130, 143]
+    assert [code.value for code in Exit] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -377,3 +388,49 @@ def test_wrong_arguments_are_told_without_loading_the_s3_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+# As a script uses it
+
+
+def answer(start: Start, *args: str | Path, **env: str) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit code, the JSON objects on standard output, and standard error."""
+    watcher = start("--json", *args, **env)
+    out, errors = watcher.process.communicate(timeout=30)
+    return watcher.process.returncode, [json.loads(line) for line in out.splitlines()], errors
+
+
+def test_with_json_what_was_found_is_one_object_on_standard_output(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1234")
+    code, told, errors = answer(start, tmp_path / "file")
+    assert code == Exit.READY
+    assert [(each["state"], each["objects"][0]["size"]) for each in told] == [("ready", 4)]
+    assert told[0]["history"]["operations"] == {"stat": 1}
+    assert '"message": "ready: ' in errors, "the log goes where it always does"
+
+
+def test_with_json_why_it_failed_is_one_object_on_standard_output(start: Start, tmp_path: Path) -> None:
+    code, told, _ = answer(start, tmp_path / "absent", "--timeout=100ms")
+    assert code == Exit.DEADLINE
+    assert [(each["state"], each["kind"], each["retryable"]) for each in told] == [
+        ("failed", "deadline_exceeded", True)
+    ]
+
+
+def test_with_json_a_wrong_argument_is_told_so_too(start: Start) -> None:
+    code, told, errors = answer(start, "s3:/typo")
+    assert code == Exit.USAGE
+    assert [(each["state"], each["kind"]) for each in told] == [("failed", "invalid_argument")]
+    assert told[0]["message"] in errors
+
+
+def test_with_json_a_wait_that_was_stopped_has_no_answer(start: Start, tmp_path: Path) -> None:
+    watcher = start("--json", tmp_path / "absent")
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.process.communicate(timeout=30)[0] == ""
+
+
+def test_json_beside_markers_is_refused(start: Start, tmp_path: Path) -> None:
+    code, _, errors = answer(start, tmp_path / "absent", "--dir", tmp_path)
+    assert code == Exit.USAGE
+    assert "--json: has no effect with --dir" in errors

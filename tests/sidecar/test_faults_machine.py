@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from objectstore_watcher import contract, waiting
-from objectstore_watcher.cli import Exit
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import MarkerError, WatcherDied
+from objectstore_watcher.exits import Exit
 from objectstore_watcher.stores import Found, local
 from objectstore_watcher.targets import Target
 

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from hypothesis import example, given
 from hypothesis import strategies as st
 from minio.helpers import BaseURL
-from objectstore_watcher import cli, contract, durations, logs, serving, uri
+from objectstore_watcher import cli, contract, deck, durations, logs, serving, status, uri
 from objectstore_watcher.cloud_uris import CloudLocation
-from objectstore_watcher.contract import Failed, Matched, Ready, Request, WatchSpec
+from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import KINDS, InvalidArgument, MarkerError, WaitError, one_line, rebuild
-from objectstore_watcher.live import LiveLine
+from objectstore_watcher.live import LONGEST_PATH, LiveLine
 from objectstore_watcher.logs import JsonFormatter, TextFormatter
 from objectstore_watcher.uri import FileLocation, ObjectLocation
 from objectstore_watcher.watch import Polled, Started
@@ -29,7 +29,7 @@ from prometheus_client import CollectorRegistry
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from tests.sidecar import hostile
+from tests.sidecar import decks, hostile
 
 T = TypeVar("T")
 
@@ -198,8 +198,8 @@ def test_any_command_line_is_settings_or_refused(args: list[str]) -> None:
 
 MARKERS: list[Request | Ready | Failed] = [
     Request(spec=WatchSpec(uri="s3://bucket/key", endpoint="http://minio:9000", region="r", ca_file="/ca.pem")),
-    Ready(uri="s3://bucket/key", objects=(Matched(uri="s3://bucket/key", size=4, etag="e"),), polls=1, waited=0.5),
-    Failed.of("s3://bucket/key", WaitError("s3://bucket/key", "what was seen")),
+    decks.ready(),
+    decks.failed(),
 ]
 
 RAW = [
@@ -233,7 +233,8 @@ def marker_files(draw: st.DrawFn) -> tuple[type[Ready], bytes]:
         return type(marker), draw(st.binary())  # type: ignore[return-value] # any of the three
     values: dict[str, Any] = {"version": 1, **asdict(marker)}
     for _ in range(draw(st.integers(0, 3))):
-        inside = draw(st.sampled_from([each for each in (values, values.get("spec")) if isinstance(each, dict)]))
+        parts = (values, values.get("spec"), values.get("history"))
+        inside = draw(st.sampled_from([each for each in parts if isinstance(each, dict)]))
         name = draw(st.sampled_from([*inside, "version", "spec", "colour"]))
         if draw(st.integers(0, 4)):
             inside[name] = draw(VALUES)
@@ -257,6 +258,8 @@ def test_any_file_is_a_marker_that_can_be_used_or_one_error(file: tuple[type[Rea
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / kind.NAME).write_bytes(data)
         marker: Request | Ready | Failed | WaitError | None = tried(lambda: contract.read(Path(name), kind))
+        told = tried(lambda: "\n".join(status.lines(status.look(Path(name)))))
+    assert isinstance(told, WaitError) or all(line.isprintable() for line in told.split("\n"))
     if isinstance(marker, WaitError):
         assert isinstance(marker, MarkerError) or kind.NAME == Request.NAME
     else:
@@ -269,10 +272,12 @@ def _can_be_used(marker: Request | Ready | Failed) -> None:
     if isinstance(marker, Request):
         assert marker.deadline <= time.monotonic() + durations.LONGEST
         assert cli.parse(marker.spec.to_args()).spec
-    elif isinstance(marker, Failed):
+        return
+    assert deck.page(marker).encode()
+    if isinstance(marker, Failed):
         _is_one_line(str(marker.error()))
     else:
-        _is_one_line(f"{logs.told(marker)} after {marker.waited:.1f} s")
+        _is_one_line(logs.ended(marker))
 
 
 # Errors, logs and the live line
@@ -323,9 +328,9 @@ def test_the_live_line_is_one_line_of_printable_text_whatever_path_and_error(pat
     line = LiveLine()
     line.observe(Started(Request(spec=WatchSpec(uri=path))))
     line.observe(Polled(WaitError(path, detail)))
-    text = line.__rich__()
+    text = line.text(100_000)
     assert text.plain.isprintable()
-    assert text.plain.endswith(one_line(path, 200))
+    assert text.plain.endswith(one_line(path, LONGEST_PATH))
     assert not text.spans, "nothing in it is taken for markup"
 
 

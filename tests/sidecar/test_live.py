@@ -14,6 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from objectstore_watcher.contract import Request, WatchSpec
+from objectstore_watcher.live import LiveLine
+from objectstore_watcher.stores.hints import Streamed
+from objectstore_watcher.watch import Event, Pausing, Polled, Started
 
 from tests.fake_s3 import Answer, FakeS3, error
 from tests.servers import Watcher
@@ -21,18 +25,22 @@ from tests.sidecar.conftest import Start
 
 COLUMNS = 80
 
+URI = "s3://bucket/key"
+
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """A terminal of 80 columns on which a watcher runs, and what it has shown."""
+    """A terminal on which a watcher runs, and what it has shown."""
+
+    columns = COLUMNS
 
     def __init__(self, *args: str, **env: str) -> None:
         self._main, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, self.columns, 0, 0))
         base = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TERM": "xterm-256color"}
         self._process = subprocess.Popen(
-            [*Watcher.COMMAND, *args], env={**base, **env}, stdin=terminal, stderr=terminal
+            [*Watcher.COMMAND, *args], env={**base, **env}, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal
         )
         os.close(terminal)
         self.shown = ""
@@ -43,6 +51,8 @@ class Terminal:
     def __exit__(self, *args: object) -> None:
         self._process.kill()
         self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
         os.close(self._main)
 
     def see(self, what: str, timeout: float = 30) -> None:
@@ -55,6 +65,11 @@ class Terminal:
             self._process.send_signal(by)
         self._read_until(lambda: False, 30)
         return self._process.wait(timeout=30)
+
+    def output(self) -> str:
+        """What it has written to standard output, which is no terminal."""
+        assert self._process.stdout
+        return self._process.stdout.read().decode()
 
     def _read_until(self, seen: Callable[[], bool], timeout: float) -> None:
         end = time.monotonic() + timeout
@@ -74,6 +89,12 @@ class Terminal:
     def live(self) -> list[str]:
         """The states of the live line."""
         return [frame for frame in self.frames() if " of " in frame and "look" in frame]
+
+
+class NarrowTerminal(Terminal):
+    """One of 30 columns."""
+
+    columns = 30
 
 
 def test_a_person_sees_one_line_with_elapsed_time_next_look_and_path(tmp_path: Path) -> None:
@@ -116,6 +137,61 @@ def test_the_live_line_is_one_line_whatever_the_path(key: str) -> None:
     assert "\x1b[1A\x1b[2K\x1b[1A" not in terminal.shown, "never more than one line is wiped"
     assert "\x1b[2J" not in terminal.shown
     assert "\x1b[31m" not in terminal.shown
+
+
+def line(width: int, *events: Event, path: str = URI) -> str:
+    """The line in so many columns, after these events of a wait of an hour that just began."""
+    live = LiveLine()
+    for event in (Started(Request(spec=WatchSpec(uri=path, timeout=3600))), *events):
+        live.observe(event)
+    return live.text(width).plain
+
+
+def test_events_are_told_while_they_come() -> None:
+    connected = (Polled(), Pausing(60), Streamed("connected"), Pausing(59.6))
+    assert line(80, *connected) == f"waiting 0:00 of 1:00:00  look 2 in 60 s  events connected  {URI}"
+    assert "events" not in line(80, *connected, Streamed("lost", "the server closed the stream"))
+
+
+def test_a_long_path_is_shortened_in_the_middle() -> None:
+    path = "s3://bucket/" + "x" * 300 + "/part-00042.parquet"
+    shown = line(80, Polled(), Pausing(10), path=path)
+    assert len(shown) == 80
+    assert re.search(r"  s3://bucket/x+…x*/part-00042.parquet$", shown), shown
+
+
+@pytest.mark.parametrize("letter", ["x", "語"])
+@pytest.mark.parametrize("width", range(50, 200, 7))
+def test_a_path_takes_the_columns_that_are_left(letter: str, width: int) -> None:
+    assert _width(line(width, Polled(), Pausing(10), path=f"s3://bucket/{letter * 300}")) <= width
+
+
+def test_where_there_is_no_room_for_a_path_it_is_left_out() -> None:
+    assert line(40, Polled(), Pausing(10)) == "waiting 0:00 of 1:00:00  look 2 in 10 s"
+
+
+def test_a_narrow_terminal_has_one_line_too() -> None:
+    with FakeS3(Answer(503)) as server, NarrowTerminal(URI, **server.env()) as terminal:
+        terminal.see(r"waiting 0:0\d of 24:00:00")
+        terminal.end(signal.SIGINT)
+    assert all(_width(frame) <= 30 for frame in terminal.frames() if "waiting 0:" in frame)
+    assert "\x1b[1A\x1b[2K\x1b[1A" not in terminal.shown, "never more than one line is wiped"
+
+
+def test_no_color_means_none(tmp_path: Path) -> None:
+    with Terminal(str(tmp_path / "absent"), NO_COLOR="1") as terminal:
+        terminal.see(r"look \d+ in")
+        terminal.end(signal.SIGINT)
+    assert not re.search(r"\x1b\[[0-9;]*m", terminal.shown.replace("\x1b[0m", ""))
+
+
+def test_with_json_the_line_is_there_and_the_answer_alone_on_standard_output(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with Terminal("--json", str(file), "--poll-interval=0.1") as terminal:
+        terminal.see(r"look \d+ in")
+        file.touch()
+        assert terminal.end() == 0
+        assert terminal.output().startswith('{"state": "ready", ')
 
 
 def _width(text: str) -> int:

@@ -118,7 +118,8 @@ class Pod:
 
     def markers(self) -> dict[str, str]:
         """The files of the contract, by name."""
-        return {file.name: file.read_text() for file in self.directory.iterdir()}
+        files = (file for file in self.directory.iterdir() if not file.name.startswith("."))  # is being written
+        return {file.name: file.read_text() for file in files}
 
     def log(self) -> str:
         """What both wrote."""
@@ -131,6 +132,11 @@ class Pod:
     def values(self) -> dict[str, Any]:
         """What outputs.pb holds, as the next task gets it."""
         return flyte_backend.typed_outputs(self._server.client(), self._execution, self._sensor)
+
+    def deck(self) -> str | None:
+        """The page that flytekit wrote for Flyte's console; None where there is none."""
+        data = flyte_backend.written(self._server.client(), self._execution, "deck.html")
+        return None if data is None else data.decode()
 
     def error(self) -> Any:  # noqa: ANN401  # a protobuf message
         """What error.pb holds; None where there is none."""

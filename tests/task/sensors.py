@@ -32,6 +32,10 @@ metered = WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=p
 impatient = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=None)
 guarded = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=2, metrics_port=port_for_metrics())
 
+seen = WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=None, enable_deck=True)
+seen_failing = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=None, enable_deck=True)
+seen_dying = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=0.5, metrics_port=None, enable_deck=True)
+
 matching = WaitForObjectStoreFile(match="glob", poll_interval=0.2, timeout="1h", metrics_port=None)
 all_of = WaitForObjectStoreFiles(poll_interval=0.2, timeout="1h", metrics_port=None)
 any_of = WaitForObjectStoreFiles(require="any", poll_interval=0.2, timeout="1h", metrics_port=None)

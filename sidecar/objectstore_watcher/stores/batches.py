@@ -9,12 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
+from objectstore_watcher.prices import HEAD_DOLLARS_PER_1000, LIST_DOLLARS_PER_1000
 from objectstore_watcher.stores import Found
-
-HEAD_DOLLARS_PER_1000 = 0.0004
-LIST_DOLLARS_PER_1000 = 0.005
-"""Requests to S3 Standard in us-east-1, without tax or discount: https://aws.amazon.com/s3/pricing, "Requests & data
-retrievals"."""
 
 WORTH_A_LIST = int(LIST_DOLLARS_PER_1000 / HEAD_DOLLARS_PER_1000) + 1
 """Keys that a listing must tell of to cost less than a HEAD for each: 13."""
