@@ -101,8 +101,14 @@ class Line:
         self._server = await asyncio.start_server(self._accept, sock=listener)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Remember the connection before its task has begun: one that is cancelled before that closes nothing."""
-        self._open[writer] = asyncio.ensure_future(self._serve(reader, writer))
+        """Remember the connection, and close it whatever its task comes to: one cancelled before it began, too."""
+        self._open[writer] = task = asyncio.ensure_future(self._serve(reader, writer))
+        task.add_done_callback(lambda _: self._forget(writer))
+
+    def _forget(self, writer: asyncio.StreamWriter) -> None:
+        self._open.pop(writer, None)
+        self._stale.discard(writer)
+        writer.close()
 
     async def _switch(self, fault: Fault | None) -> None:
         if fault and fault.kind == STALE:
@@ -112,39 +118,40 @@ class Line:
         if fault and fault.kind in {"refuse", "reset"}:
             for writer in list(self._open):
                 _reset(writer)
-        if fault and fault.kind == "refuse" and self._server:
-            self._server.close()
-            self._server = None
+        if fault and fault.kind == "refuse":
+            await self._refuse()
         if not self._server and not (fault and fault.kind == "refuse"):
             await self._listen()
 
+    async def _refuse(self) -> None:
+        if not self._server:
+            return
+        # Python before 3.12 leaks a connection that was accepted, and not yet served, when its server closes.
+        for listener in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listener)
+        await asyncio.sleep(0)
+        self._server.close()
+        self._server = None
+
     async def _end(self) -> None:
-        if self._server:
-            self._server.close()
-        connections = dict(self._open)
-        for task in connections.values():
+        await self._refuse()
+        tasks = list(self._open.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*connections.values(), return_exceptions=True)
-        for writer in connections:
-            writer.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the loop closes what was closed in its last step
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while True:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    exchange = Exchange(time.monotonic(), head.split(b" ", 1)[0].decode())
-                    self._exchanges.append(exchange)
-                    try:
-                        if not await self._pass_on(head, exchange, reader, writer):
-                            break
-                    finally:
-                        exchange.ended = time.monotonic()
-        finally:
-            self._open.pop(writer, None)
-            self._stale.discard(writer)
-            writer.close()
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                exchange = Exchange(time.monotonic(), head.split(b" ", 1)[0].decode())
+                self._exchanges.append(exchange)
+                try:
+                    if not await self._pass_on(head, exchange, reader, writer):
+                        break
+                finally:
+                    exchange.ended = time.monotonic()
 
     async def _pass_on(
         self, head: bytes, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from tools.dashboards import sensor
-from tools.dashboards.panels import choice_of, filled, lines, mapping, matcher, number, rows, source_choice
+from tools.dashboards.panels import begun, choice_of, filled, lines, mapping, matcher, number, rows
 from tools.dashboards.queries import SENSOR, Sensors, count
 from tools.dashboards.troubles import THROTTLING, explanation, level, words
 
@@ -22,16 +22,10 @@ ORANGE = {1: "orange"}
 
 def build() -> builders.Dashboard:
     """The dashboard."""
-    made = (
-        builders.Dashboard("Object store sensors")
-        .uid(UID)
-        .description("All sensors that wait for objects. Start with the table: the worst is on top.")
-        .tags(["objectstore-sensor"])
-        .readonly()
-        .time("now-1h", "now")
-        .refresh("30s")
-        .timezone("browser")
-        .with_variable(source_choice())
+    made = begun(
+        "Object store sensors",
+        UID,
+        "All sensors that wait for objects. Start with the table: the worst is on top.",
     )
     for place, label in enumerate(CHOICES):
         made.with_variable(choice_of(label, ",".join(MATCHERS[:place])))

@@ -170,6 +170,23 @@ def ref(place: int) -> str:
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[place]
 
 
+def begun(title: str, uid: str, description: str) -> builders.Dashboard:
+    """A dashboard without panels, of the last hour, with the variable that says which Prometheus."""
+    return (
+        builders.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["objectstore-sensor"])
+        .readonly()
+        .time("now-1h", "now")
+        .refresh("30s")
+        .timezone("browser")
+        .with_variable(
+            builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus"),
+        )
+    )
+
+
 def filled(board: builders.Dashboard, panels: Iterable[Builder[dashboard.Panel]]) -> builders.Dashboard:
     """The dashboard with the panels, from left to right, row by row."""
     for number, panel in enumerate(panels, start=1):
@@ -202,8 +219,3 @@ def choice_of(label: str, chosen: str, *, one: bool = False) -> builders.QueryVa
         .all_value(".*")
         .current(dashboard.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
-
-
-def source_choice() -> builders.DatasourceVariable:
-    """The variable that says which Prometheus."""
-    return builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus")

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.text import TextMode
 
-from tools.dashboards.panels import choice_of, filled, lines, matcher, number, rows, source_choice
+from tools.dashboards.panels import begun, choice_of, filled, lines, matcher, number, rows
 from tools.dashboards.queries import SENSOR, Sensors
 from tools.dashboards.troubles import explanation, level, words
 
@@ -34,22 +34,15 @@ The log names the object, which no metric does, and each error with its cause an
 
 def build() -> builders.Dashboard:
     """The dashboard."""
-    made = (
-        builders.Dashboard("Object store sensor")
-        .uid(UID)
-        .description("One sensor: how its wait goes, what the store answers, what it costs.")
-        .tags(["objectstore-sensor"])
-        .readonly()
-        .time("now-1h", "now")
-        .refresh("30s")
-        .timezone("browser")
-        .link(
-            builders.DashboardLink("All sensors")
-            .type(dashboard.DashboardLinkType.LINK)
-            .url("/d/objectstore-sensors")
-            .keep_time(True)
-        )
-        .with_variable(source_choice())
+    made = begun(
+        "Object store sensor",
+        UID,
+        "One sensor: how its wait goes, what the store answers, what it costs.",
+    ).link(
+        builders.DashboardLink("All sensors")
+        .type(dashboard.DashboardLinkType.LINK)
+        .url("/d/objectstore-sensors")
+        .keep_time(True)
     )
     for place, (label, one) in enumerate(CHOICES.items()):
         made.with_variable(choice_of(label, ",".join(MATCHERS[:place]), one=one))
