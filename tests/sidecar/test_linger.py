@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import urllib3
 from objectstore_watcher import contract
-from objectstore_watcher.cli import Exit, parse
+from objectstore_watcher.cli import parse
 from objectstore_watcher.errors import InvalidArgument
+from objectstore_watcher.exits import Exit
 
 from tests.servers import Watcher, eventually
 from tests.sidecar.conftest import Start
