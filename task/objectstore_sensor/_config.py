@@ -13,8 +13,9 @@ from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
-from objectstore_sensor import _arguments, _metadata, _when
+from objectstore_sensor import _arguments, _lean, _metadata, _when
 from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._lean import FLYTEKIT, LEAN
 from objectstore_sensor._when import When
 
 METRICS_PORT = 9464
@@ -63,6 +64,7 @@ class ObjectStoreWait:
     tags: Mapping[str, str] | None = None
     expected_within: Duration = 0.0
     when: When | None = None
+    main: str = FLYTEKIT
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     run_as_user: int | None = None
@@ -75,6 +77,7 @@ class ObjectStoreWait:
         _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         _when.check(self.when, absent=self.absent)
+        _lean.check(self.main, self.when)
         self.spec(TaskMetadata())
 
     def spec(
@@ -105,7 +108,8 @@ class ObjectStoreWait:
 
     def pod_options(self) -> dict[str, Any]:
         """What the pod is built with."""
-        return {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
+        told = {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
+        return {**told, "is_lean": self.main == LEAN}
 
 
 def _placeholder(endpoint: str) -> str:

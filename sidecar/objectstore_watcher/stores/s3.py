@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from typing import NoReturn, TypeVar
 
@@ -211,6 +212,27 @@ class S3Store:
                 cure="grant s3:GetObjectTagging on the object, or wait without tags",
                 kind="forbidden",
             )
+        self._fail(code, status)
+
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small object, by one PUT.
+
+        Raises:
+            StoreError: as `look`.
+        """
+        self._http.limit = within
+        self._uri, self._key = target.uri, target.name
+        self._answered(partial(self._request, "put", partial(self._put, data)), self._judge_write)
+
+    def _put(self, data: bytes) -> object:
+        return self._client.put_object(self._bucket, self._key, BytesIO(data), len(data))
+
+    def _judge_write(self, error: S3Error) -> None:
+        """The answer to a PUT has a body, and nothing in it means absent."""
+        code, status = error.code or "", error.response.status
+        if _KIND_OF_CODE.get(code, _KIND_OF_STATUS.get(status)) == "forbidden":
+            detail = f"the server refuses to store it ({self._endpoint}: HTTP {status} {code})"
+            raise StoreError(self._uri, detail, cure="grant s3:PutObject on the object", kind="forbidden")
         self._fail(code, status)
 
     def _answered(self, ask: Callable[[], T], judge: Callable[[S3Error], None]) -> T | None:
