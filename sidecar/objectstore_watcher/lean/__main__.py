@@ -15,7 +15,10 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 signal.signal(signal.SIGTERM, _end)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
-from objectstore_watcher.lean.main import main  # noqa: E402  # after the signal, that is the point
+from objectstore_watcher import slim  # noqa: E402  # after the signal, that is the point
+from objectstore_watcher.lean.main import main  # noqa: E402
+
+slim.spare_admin_client()
 
 if __name__ == "__main__":
     main()

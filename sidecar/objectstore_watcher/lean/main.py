@@ -1,24 +1,61 @@
-"""What the lean main does, from its arguments to its exit code."""
+"""What the lean main does, from its arguments to its exit code.
+
+Most of a process that has read ``inputs.pb`` is the client of the object store. So, where the answer does not come
+soon, it is exchanged for one that has loaded none of it: ``exec`` keeps the process, and the request is handed over in
+memory. That one loads the client when the answer has come.
+"""
 
 from __future__ import annotations
 
 import sys
 import traceback
+from dataclasses import dataclass
 
 from objectstore_watcher import mains, waiting
+from objectstore_watcher.contract import Request
 from objectstore_watcher.errors import InvalidArgument, StoreError, WaitError, one_line
+from objectstore_watcher.lean import handover
 from objectstore_watcher.lean.task import LeanTask
 
 TYPE_CHECKING = False  # as in the contract
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import NoReturn
 
     from objectstore_watcher.lean.metadata import MetadataStore
 
-ARGUMENTS = ("task", "inputs", "outputs")
-"""``--task=TEXT``, as `LeanTask.encoded` writes it; ``--inputs=PATH`` of inputs.pb; ``--outputs=PREFIX`` of what is
-written."""
+SOON = 10.0
+"""Seconds for which main waits with all that it has loaded: an object that is there is found within them, and writing
+``outputs.pb`` need not load it again, which takes 0.3 s of CPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The arguments, each as ``--name=value``.
+
+    Attributes:
+        task: as `LeanTask.encoded` writes it.
+        inputs: path of inputs.pb.
+        outputs: prefix of outputs.pb and error.pb.
+    """
+
+    task: str
+    inputs: str
+    outputs: str
+
+
+class Platform(Exception):
+    """What went wrong is around the wait, not of it: flytekit's main takes that for the platform's error, too.
+
+    Attributes:
+        cause: what.
+        is_retryable: whether a new attempt can help.
+    """
+
+    def __init__(self, cause: Exception, *, is_retryable: bool) -> None:
+        self.cause = cause
+        self.is_retryable = is_retryable
+        super().__init__(str(cause))
 
 
 def main() -> NoReturn:
@@ -29,27 +66,29 @@ def main() -> NoReturn:
 def run(argv: Sequence[str]) -> int:
     """Run the lean main; returns its exit code."""
     try:
-        _check_extra()
-        arguments = parse(argv)
-        _run(arguments)
+        call, handed_over = parse(argv), handover.received()
+        if handed_over is None:
+            _check_extra()
+        name, document = _outcome(call, handed_over)
+        _metadata(call).write(f"{call.outputs}/{name}", document)
     except WaitError as error:  # of the arguments, or where nothing can be written for Flyte
         say(f"error: {error}")
         return 1
     return 0
 
 
-def parse(argv: Sequence[str]) -> dict[str, str]:
-    """The arguments by name.
+def parse(argv: Sequence[str]) -> Call:
+    """The arguments.
 
     Raises:
         InvalidArgument: they are not those of a sensor's pod.
     """
-    given = dict(argument.removeprefix("--").split("=", 1) for argument in argv if "=" in argument)
-    if given.keys() != set(ARGUMENTS) or len(argv) != len(ARGUMENTS):
+    try:
+        return Call(**dict(argument.removeprefix("--").split("=", 1) for argument in argv))
+    except (TypeError, ValueError):
         raise InvalidArgument(
-            "arguments", "are not those of a sensor's pod", cure=f"give {', '.join(f'--{name}=' for name in ARGUMENTS)}"
-        )
-    return given
+            "arguments", "are not those of a sensor's pod", cure="give --task=, --inputs= and --outputs="
+        ) from None
 
 
 def say(text: str) -> None:
@@ -57,35 +96,51 @@ def say(text: str) -> None:
     print(f"objectstore-watcher-main: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def _run(arguments: Mapping[str, str]) -> None:
-    from objectstore_watcher.lean.metadata import MetadataStore
-
-    store = MetadataStore(arguments["outputs"] + "/outputs.pb")
-    name, document = _outcome(arguments, store)
-    store.write(f"{arguments['outputs']}/{name}", document)
-
-
-def _outcome(arguments: Mapping[str, str], store: MetadataStore) -> tuple[str, bytes]:
+def _outcome(call: Call, handed_over: Request | None) -> tuple[str, bytes]:
     """What Flyte is to find: the file's name, and what it holds."""
+    try:
+        task = LeanTask.decoded(call.task)
+        request = handed_over or _asked(call, task)
+        ready = waiting.wait(mains.marker_directory(), request.spec.heartbeat_interval, until=request.answer_due)
+        from objectstore_watcher.lean import literals  # late, as said above
+
+        return "outputs.pb", literals.outputs(task, request.spec, ready)
+    except Exception as error:
+        return "error.pb", _failure(error)
+
+
+def _asked(call: Call, task: LeanTask) -> Request:
+    """Ask; where the answer does not come soon, this process goes on as another."""
     from objectstore_watcher.lean import literals
 
+    store = _metadata(call)
     try:
-        task = LeanTask.decoded(arguments["task"])
-        try:
-            given = literals.inputs(task, store.read(arguments["inputs"]), store.read)
-        except (StoreError, literals.NotInputs) as error:  # the platform's: flytekit's main takes it so, too
-            say(str(error))
-            return "error.pb", literals.system_failure(error, is_retryable=isinstance(error, StoreError))
-        request = mains.ask(task.watch_spec(given.path, given.moment))
-        say(f"waiting for {request.spec.name}")
-        ready = waiting.wait(mains.marker_directory(), request.spec.heartbeat_interval, until=request.answer_due)
-        return "outputs.pb", literals.outputs(task, request.spec, ready)
-    except WaitError as error:
-        say(str(error))
-        return "error.pb", literals.failure(error)
-    except Exception as error:
-        traceback.print_exc()
-        return "error.pb", literals.system_failure(error, is_retryable=True)
+        given = literals.inputs(task, store.read(call.inputs), store.read)
+    except (StoreError, literals.NotInputs) as error:
+        raise Platform(error, is_retryable=isinstance(error, StoreError)) from None
+    request = mains.ask(task.watch_spec(given.path, given.moment))
+    say(f"waiting for {request.spec.name}")
+    if not waiting.is_answered_within(mains.marker_directory(), SOON):
+        handover.hand_over(request)
+    return request
+
+
+def _failure(error: Exception) -> bytes:
+    from objectstore_watcher.lean import literals
+
+    say(f"{type(error).__name__}: {error}")
+    if isinstance(error, WaitError):
+        return literals.failure(error)
+    if isinstance(error, Platform):
+        return literals.system_failure(error.cause, is_retryable=error.is_retryable)
+    traceback.print_exception(error)
+    return literals.system_failure(error, is_retryable=True)
+
+
+def _metadata(call: Call) -> MetadataStore:
+    from objectstore_watcher.lean.metadata import opened
+
+    return opened(call.outputs + "/outputs.pb")
 
 
 def _check_extra() -> None:

@@ -6,6 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from objectstore_watcher.contract import DEFAULT_REQUEST_TIMEOUT, WatchSpec
@@ -15,9 +16,16 @@ from objectstore_watcher.targets import exact
 
 T = TypeVar("T")
 
+
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between two tries, at most: a metadata store that restarts is back within the half minute of all of them;
 what lasts longer is a new attempt's."""
+
+
+@lru_cache(maxsize=1)
+def opened(path: str) -> MetadataStore:
+    """The store of ``path``; the same each time, with its connection and its credentials."""
+    return MetadataStore(path)
 
 
 class MetadataStore:
