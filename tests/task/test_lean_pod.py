@@ -77,7 +77,7 @@ def test_a_secret_for_the_watched_objects_is_the_watchers_alone(module: Module) 
 
 def test_neither_flyte_nor_the_kubelet_can_replace_anything_in_an_option(module: Module) -> None:
     source = f"HOSTILE = {HOSTILE!r}\n" + (
-        'sensor = WaitForObjectStoreFile(main="lean", flag=HOSTILE, user_metadata={"a": HOSTILE}, tags={"b": "{{.input}}"})'
+        'sensor = WaitForObjectStoreFile(main="lean", flag=HOSTILE, user_metadata={"a": HOSTILE}, tags={"b": "{{.x}}"})'
     )
     sensor = module(source).sensor
     execution = Execution(name="x", bucket="b", platform_env={"FLYTE_AWS_SECRET_ACCESS_KEY": "secret", "X": "y"})
@@ -85,7 +85,7 @@ def test_neither_flyte_nor_the_kubelet_can_replace_anything_in_an_option(module:
     (_, task, *_), _ = kubelet(manifest["spec"]["containers"][0])
     told = LeanTask.decoded(task.removeprefix("--task="))
     spec = told.watch_spec("s3://bucket/key", None)
-    expected = WatchSpec(uri="s3://bucket/key", flag=HOSTILE, user_metadata={"a": HOSTILE}, tags={"b": "{{.input}}"})  # type: ignore[arg-type]
+    expected = WatchSpec(uri="s3://bucket/key", flag=HOSTILE, user_metadata={"a": HOSTILE}, tags={"b": "{{.x}}"})  # type: ignore[arg-type]
     assert spec == expected
 
 
