@@ -6,6 +6,7 @@ Looking fifty times a second instead takes 1 to 2 % of a core, all the time that
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 TYPE_CHECKING = False  # as in the contract
@@ -31,7 +32,8 @@ class Changes:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            # Not here: the kernel takes 10 to 20 ms for it, and main has its answer.
+            threading.Thread(target=os.close, args=(self._descriptor,), daemon=True).start()
 
     def wait(self, seconds: float) -> None:
         """Wait until something has appeared since the last call, or for so long; where nobody tells, look soon."""
