@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flytekit import FlyteFile
@@ -47,6 +47,20 @@ def check_task(options: Mapping[str, Any]) -> None:
             raise InvalidArgument(
                 name, "is not for the lean main, which runs the watcher's image", cure=f"use main={FLYTEKIT!r} for it"
             )
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Refuse to take the place of a ``command`` of flytekit's that does more than to run the task.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    if "pyflyte-map-execute" in command:
+        raise InvalidArgument(
+            "main",
+            "the lean main does not know which element of a map_task is its own",
+            cure=f"use WaitForObjectStoreFiles for a list of paths, or main={FLYTEKIT!r}",
+        )
 
 
 def arguments(

@@ -239,6 +239,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         self._check_loadable()
         pod = super().get_k8s_pod(settings)
         if self._wait.main == LEAN:
+            _lean.check_command(self.get_command(settings))
             _pod.run_lean_main(pod.pod_spec, self._lean_arguments())
         return pod
 

@@ -143,6 +143,12 @@ def later(path: str) -> str:
     assert str(refused.value) == message
 
 
+def test_a_map_task_over_it_is_refused_when_it_is_registered(module: Module) -> None:
+    user = module('sensor = WaitForObjectStoreFile(main="lean")\nmapped = map_task(sensor)')
+    with pytest.raises(InvalidArgument, match="which element of a map_task is its own; use WaitForObjectStoreFiles"):
+        pod_of(user.mapped)
+
+
 def test_an_image_in_the_template_is_refused_when_the_pod_is_made(module: Module) -> None:
     source = """
 template = PodTemplate(pod_spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="primary", image="app:v1")]))
