@@ -24,7 +24,7 @@ SENSORS = {"flytekit": workflows.sensor, "lean": workflows.lean_sensor}
 
 CPUS = {"100m": "100m", "unthrottled": "2"}
 
-WATCHED_FOR = 60.0
+WATCHED_FOR = 40.0
 """Seconds over which the CPU of a waiting pod is counted."""
 
 
@@ -62,7 +62,7 @@ def test_how_soon_a_pod_ends_whose_object_is_there(sensors: Sensors, figure: Fig
     path = sensors.path("before")
     sensors.put(path)
     looked, ended = [], []
-    for number in range(3):
+    for number in range(2):
         name = f"pod-{number}"
         began = time.time()
         start(sensors, name, main, path, CPUS[cpu])
@@ -81,7 +81,7 @@ def seconds(values: list[float]) -> str:
 def test_what_a_waiting_pod_holds_and_burns(sensors: Sensors, cluster: Cluster, figure: Figure, main: str) -> None:
     start(sensors, "waiting", main, sensors.path("never"), "500m")
     cluster.waiting(sensors.namespace, "waiting")
-    time.sleep(30)  # what is loaded for the start is gone by then
+    time.sleep(20)  # what is loaded for the start is gone by then
     before = {name: used(cluster, sensors.namespace, name) for name in ("primary", WATCHER)}
     time.sleep(WATCHED_FOR)
     after = {name: used(cluster, sensors.namespace, name) for name in ("primary", WATCHER)}
