@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flyteidl.core.literals_pb2 import LiteralMap
 from objectstore_watcher.contract import DIRECTORY_VARIABLE, Ready, Request
+from objectstore_watcher.lean import handover
 from objectstore_watcher.lean.task import LeanTask
 
 from tests.bench.instruments import MIB, Usage, cpu_seconds
@@ -56,7 +57,8 @@ class LeanMain:
 
     def await_small(self) -> None:
         """Wait until it has handed over to a process that only waits."""
-        eventually(lambda: b"\0-m\0" in Path(f"/proc/{self.pid}/cmdline").read_bytes(), "main hands over", timeout=60)
+        environment = Path(f"/proc/{self.pid}/environ")
+        eventually(lambda: f"{handover.VARIABLE}=".encode() in environment.read_bytes(), "main hands over", timeout=60)
 
     def end(self) -> None:
         """End it."""

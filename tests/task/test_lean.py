@@ -14,7 +14,7 @@ from flyteidl.core.errors_pb2 import ContainerError
 from flyteidl.core.execution_pb2 import ExecutionError
 from flyteidl.core.literals_pb2 import Literal, LiteralMap
 from minio import Minio
-from objectstore_watcher.lean import task
+from objectstore_watcher.lean import handover, task
 
 from tests import flyte_backend
 from tests.figures import Figure
@@ -43,7 +43,7 @@ def start(minio: MinioServer, bucket: str, tmp_path: Path) -> Iterator[Start]:
 
 def is_small(pod: Pod) -> bool:
     """Whether it has handed over to a process that only waits."""
-    return b"-m\0objectstore_watcher.lean" in Path(f"/proc/{pod.main.pid}/cmdline").read_bytes()
+    return f"{handover.VARIABLE}=".encode() in Path(f"/proc/{pod.main.pid}/environ").read_bytes()
 
 
 def resident(pid: int) -> float:

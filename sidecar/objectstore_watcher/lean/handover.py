@@ -16,7 +16,7 @@ VARIABLE = contract.ENV_PREFIX + "HANDED_OVER"
 
 
 def hand_over(request: Request) -> None:
-    """Go on as a fresh process with the same arguments, which finds ``request`` by `received`.
+    """Go on as a fresh process with the same command line, which finds ``request`` by `received`.
 
     Returns where that cannot be: then this process waits, with all that it has loaded.
     """
@@ -26,8 +26,8 @@ def hand_over(request: Request) -> None:
             file.write(contract.encoded(request))
         # Kept pending until the fresh process has a handler: as process 1, it would lose a SIGTERM before.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        arguments = [sys.executable, "-m", "objectstore_watcher.lean", *sys.argv[1:]]
-        os.execve(sys.executable, arguments, {**os.environ, VARIABLE: str(descriptor)})  # noqa: S606  # itself
+        environment = {**os.environ, VARIABLE: str(descriptor)}
+        os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606  # itself, no shell
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
