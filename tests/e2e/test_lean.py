@@ -68,6 +68,7 @@ def test_how_soon_a_pod_ends_whose_object_is_there(sensors: Sensors, figure: Fig
         start(sensors, name, main, path, CPUS[cpu])
         eventually(lambda name=name: has_outputs(sensors, name), "outputs.pb", timeout=LONG)  # type: ignore[misc]
         ended.append(time.time() - began)
+        sensors.cluster.ended(sensors.namespace, name)  # and with it the watcher's log
         looked.append(first_look(sensors.watcher_log(name)) - began)
     told = f"{seconds(looked)} to the first look, {seconds(ended)} to outputs.pb"
     figure(f"pod with {main} main created, CPU {cpu}", told)
