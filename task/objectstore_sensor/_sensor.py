@@ -82,7 +82,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         when: a condition of your own, a function at module level: it gets the ``MatchedObject`` that passes everything
             else, or of a pattern, a manifest or several paths the list of them, and returns True, or False to wait on.
         main: what the main container runs: ``flytekit``, in your image; or ``lean``, a small program in the watcher's
-            image, which gives Flyte the same, starts in a fraction of the time and waits in a tenth of the memory. It
+            image, which gives Flyte the same, starts in a fifth of the time and waits in a seventh of the memory. It
             takes no ``when``, and neither ``container_image`` nor an image in the pod template.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
