@@ -64,7 +64,7 @@ def check_command(command: Sequence[str]) -> None:
 
 
 def arguments(
-    name: str, spec: WatchSpec, newer_than: object, *, path: str, is_list: bool, output: type[Any]
+    name: str, spec: WatchSpec, newer_than: object, *, path: str, is_list: bool, output: type[Any], deck: bool
 ) -> list[str]:
     """The arguments of the main container, with Flyte's own variables for where inputs and outputs are.
 
@@ -75,6 +75,7 @@ def arguments(
         path: name of the input.
         is_list: it holds a list.
         output: what the task returns, or a list of them.
+        deck: Flyte's console is to show the wait.
     """
     moment = newer_than if isinstance(newer_than, FromInput) else None
     is_file = issubclass(output, FlyteFile)
@@ -87,5 +88,6 @@ def arguments(
         minus=float(moment.minus) if moment else 0.0,  # type: ignore[arg-type]  # normalized by FromInput
         output="object" if output is MatchedObject else "file" if is_file else "str",
         format=output.extension() if is_file else "",
+        deck=deck,
     )
     return [f"--task={task.encoded()}", "--inputs={{.input}}", "--outputs={{.outputPrefix}}"]

@@ -251,6 +251,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             path=self._PATH,
             is_list=self._IS_LIST,
             output=self._output,
+            deck=self.enable_deck,
         )
 
     def _check_loadable(self) -> None:

@@ -58,6 +58,13 @@ def test_google_is_sent_one_put_with_all_of_it(monkeypatch: pytest.MonkeyPatch) 
     assert sent.headers["content-length"] == "7"
 
 
+def test_a_page_is_stored_as_one_and_a_message_is_not(fake: FakeS3) -> None:
+    store = MetadataStore(PATH)
+    for name in ("deck.html", "outputs.pb"):
+        store.write(f"s3://bucket/0/{name}", b"data")
+    assert [each.headers["content-type"] for each in fake.requests] == ["text/html", "application/octet-stream"]
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
     """A server that Flyte's variables name."""

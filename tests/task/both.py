@@ -54,6 +54,7 @@ GIVEN = {
     "file": Case(asked="in/a.csv", options={"output": FlyteFile["csv"]}),
     "files": Case(of=SEVERAL, asked=["in/*.csv"], options={"match": "glob", "output": FlyteFile}),
     "object": Case(asked="in/a.csv", options={"output": MatchedObject, "min_size": 1}),
+    "shown": Case(asked="in/a.csv", options={"enable_deck": True}),
     "objects": Case(of=SEVERAL, asked=["in/*"], options={"match": "glob", "output": MatchedObject}),
     "scheduled": Case(
         asked="in/a.csv",
@@ -64,6 +65,7 @@ GIVEN = {
 """Waits that end with the object."""
 
 REFUSED = {
+    "shown_never": Case(asked="never", options={"timeout": 1, "enable_deck": True}),
     "never": Case(asked="never", options={"timeout": 1}),
     "late": Case(
         asked="in/a.csv",

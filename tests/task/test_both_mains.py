@@ -72,6 +72,23 @@ def test_both_mains_write_the_same_error(pods: Pods, name: str) -> None:
     assert written[0] == written[1]
 
 
+@pytest.mark.parametrize("name", ["shown", "shown_never"])
+def test_both_mains_show_the_same_wait_in_the_deck(pods: Pods, name: str) -> None:
+    for pod in pods[name]:
+        assert pod.end() == 0, pod.log()
+    flytekit, lean = (str((pod.written("deck.html") or b"").decode()) for pod in pods[name])
+    begin, end = '<section class="osw">', "</section>"
+    wait = lean[lean.index(begin) : lean.rindex(end)]
+    assert wait in flytekit
+
+
+@pytest.mark.parametrize("name", ["plain", "never"])
+def test_there_is_no_deck_where_none_is_asked_for(pods: Pods, name: str) -> None:
+    for pod in pods[name]:
+        assert pod.end() == 0, pod.log()
+        assert pod.written("deck.html") is None
+
+
 def comparable(data: bytes) -> bytes:
     """An error without what cannot be the same: the time, and flytekit's trace, which is of its own frames."""
     document = ErrorDocument.FromString(data)

@@ -11,8 +11,8 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from objectstore_watcher import mains, waiting
-from objectstore_watcher.contract import Request
+from objectstore_watcher import mains, termination, waiting
+from objectstore_watcher.contract import Failed, Ready, Request
 from objectstore_watcher.errors import InvalidArgument, StoreError, WaitError, one_line
 from objectstore_watcher.lean import handover
 from objectstore_watcher.lean.task import LeanTask
@@ -44,6 +44,21 @@ class Call:
     outputs: str
 
 
+@dataclass(frozen=True)
+class End:
+    """What Flyte is to find.
+
+    Attributes:
+        name: of the file: outputs.pb or error.pb.
+        document: what it holds.
+        deck: the page of the wait for Flyte's console; empty: none.
+    """
+
+    name: str
+    document: bytes
+    deck: str = ""
+
+
 class Platform(Exception):
     """What went wrong is around the wait, not of it: flytekit's main takes that for the platform's error, too.
 
@@ -69,8 +84,10 @@ def run(argv: Sequence[str]) -> int:
         call, handed_over = parse(argv), handover.received()
         if handed_over is None:
             _check_extra()
-        name, document = _outcome(call, handed_over)
-        _metadata(call).write(f"{call.outputs}/{name}", document)
+        end = _outcome(call, handed_over)
+        _metadata(call).write(f"{call.outputs}/{end.name}", end.document)
+        if end.deck:
+            _write_deck(call, end.deck)
     except WaitError as error:  # of the arguments, or where nothing can be written for Flyte
         say(f"error: {error}")
         return 1
@@ -96,17 +113,37 @@ def say(text: str) -> None:
     print(f"objectstore-watcher-main: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def _outcome(call: Call, handed_over: Request | None) -> tuple[str, bytes]:
-    """What Flyte is to find: the file's name, and what it holds."""
+def _outcome(call: Call, handed_over: Request | None) -> End:
+    """Wait; what Flyte is to find."""
+    task, request = None, handed_over
     try:
         task = LeanTask.decoded(call.task)
-        request = handed_over or _asked(call, task)
+        request = request or _asked(call, task)
         ready = waiting.wait(mains.marker_directory(), request.spec.heartbeat_interval, until=request.answer_due)
         from objectstore_watcher.lean import literals  # late, as said above
 
-        return "outputs.pb", literals.outputs(task, request.spec, ready)
+        return End("outputs.pb", literals.outputs(task, request.spec, ready), _deck(task, request, ready))
     except Exception as error:
-        return "error.pb", _failure(error)
+        termination.leave(str(error))  # it exits with 0 whatever happened, as flytekit does
+        account = mains.account_of(request.spec, error) if request and isinstance(error, WaitError) else None
+        return End("error.pb", _failure(error), _deck(task, request, account))
+
+
+def _deck(task: LeanTask | None, request: Request | None, answer: Ready | Failed | None) -> str:
+    """The page for Flyte's console, where that is asked for."""
+    if not (task and task.deck and request and answer):
+        return ""
+    from objectstore_watcher import deck  # late: few ask for it
+
+    return deck.page(answer, request.spec)
+
+
+def _write_deck(call: Call, page: str) -> None:
+    """Show the wait; what the task returns does not depend on it."""
+    try:
+        _metadata(call).write(f"{call.outputs}/deck.html", page.encode())
+    except StoreError as error:
+        say(f"no deck: {error}")
 
 
 def _asked(call: Call, task: LeanTask) -> Request:

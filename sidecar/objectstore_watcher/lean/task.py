@@ -36,6 +36,7 @@ class LeanTask:
         minus: so many seconds before it.
         output: one of `OUTPUTS`.
         format: of a blob, such as ``csv``; empty: any.
+        deck: Flyte's console is to show the wait.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LeanTask:
     minus: float = 0.0
     output: str = "str"
     format: str = ""
+    deck: bool = False
 
     def encoded(self) -> str:
         """As text of letters, digits, ``-``, ``_`` and ``=``.

@@ -74,6 +74,11 @@ class Store(Protocol):
         """
 
 
+def media_type(name: str) -> str:
+    """The Content-Type for an object that is stored under ``name``: a browser shows no page without it."""
+    return "text/html" if name.endswith(".html") else "application/octet-stream"
+
+
 OnRequest = Callable[[str, str], None]
 """Called after each request with its operation and its outcome, both of few values: they label a metric."""
 

@@ -13,14 +13,14 @@ from objectstore_watcher.cloud_uris import AZURE, GCS, CloudLocation
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest
+from objectstore_watcher.stores import Found, KeyPair, OnRequest, media_type
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE
 from objectstore_watcher.stores.cloud_client import connect
 from objectstore_watcher.stores.cloud_errors import CURES, Fault, fault_of
 from objectstore_watcher.targets import Target
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import Attributes, ObjectMeta
 
 T = TypeVar("T")
 
@@ -149,7 +149,8 @@ class CloudStore:
         self._uri = target.uri
 
         async def ask() -> object:
-            return await obstore.put_async(self._client, target.name, data, use_multipart=False)
+            kind: Attributes = {"Content-Type": media_type(target.name)}
+            return await obstore.put_async(self._client, target.name, data, attributes=kind, use_multipart=False)
 
         answer = await self._request("put", ask)
         if isinstance(answer, Fault):  # nothing is asked for: what is absent here is the bucket

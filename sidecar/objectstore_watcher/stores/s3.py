@@ -23,7 +23,7 @@ from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
+from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials, media_type
 from objectstore_watcher.stores.batches import Batches, Refused
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE, connection_kind, in_words
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
@@ -225,7 +225,7 @@ class S3Store:
         self._answered(partial(self._request, "put", partial(self._put, data)), self._judge_write)
 
     def _put(self, data: bytes) -> object:
-        return self._client.put_object(self._bucket, self._key, BytesIO(data), len(data))
+        return self._client.put_object(self._bucket, self._key, BytesIO(data), len(data), media_type(self._key))
 
     def _judge_write(self, error: S3Error) -> None:
         """The answer to a PUT has a body, and nothing in it means absent."""
