@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -63,7 +64,7 @@ def test_how_soon_a_pod_ends_whose_object_is_there(sensors: Sensors, figure: Fig
     sensors.put(path)
     looked, ended = [], []
     for number in range(2):
-        name = f"pod-{number}"
+        name = f"pod-{number}-{uuid.uuid4().hex[:6]}"  # what a run before wrote for Flyte stays in the bucket
         began = time.time()
         start(sensors, name, main, path, CPUS[cpu])
         eventually(lambda name=name: has_outputs(sensors, name), "outputs.pb", timeout=LONG)  # type: ignore[misc]

@@ -126,6 +126,17 @@ def test_a_large_input_that_flyte_has_put_beside_inputs_pb_is_read_from_there(
     assert pod.outputs() == {"path": f"s3://{bucket}/key"}
 
 
+def test_a_bucket_of_flytes_that_cannot_be_written_ends_main_with_1_and_a_clear_line(
+    start: Start, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flyte_backend, "put_inputs", lambda *args, **inputs: None)
+    monkeypatch.setattr(Execution, "folder", "x" * 1025)  # no key is longer
+    pod = start()
+    assert pod.end() == 1, pod.log()
+    assert "objectstore-watcher-main: error: s3://" in pod.log()
+    assert "S3 allows 1024 bytes of UTF-8" in pod.log()
+
+
 def test_arguments_of_another_version_are_told_to_flyte(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "VERSION", 0)
     pod = start()

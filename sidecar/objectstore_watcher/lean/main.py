@@ -90,6 +90,7 @@ def run(argv: Sequence[str]) -> int:
             _write_deck(call, end.deck)
     except WaitError as error:  # of the arguments, or where nothing can be written for Flyte
         say(f"error: {error}")
+        termination.leave(str(error))
         return 1
     return 0
 
@@ -170,7 +171,8 @@ def _failure(error: Exception) -> bytes:
         return literals.failure(error)
     if isinstance(error, Platform):
         return literals.system_failure(error.cause, is_retryable=error.is_retryable)
-    traceback.print_exception(error)
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        say(line)  # what is not ours in it is escaped
     return literals.system_failure(error, is_retryable=True)
 
 
