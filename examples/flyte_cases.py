@@ -1,4 +1,4 @@
-"""The example workflow with a patient and an impatient sensor, and a task that waits itself, for the tests on Flyte."""
+"""The example workflow with a patient and an impatient sensor, with either main, and a task that waits itself."""
 
 from flytekit import FlyteFile, task, workflow
 from objectstore_sensor import ObjectStoreWait, WaitForObjectStoreFile, metadata
@@ -7,6 +7,10 @@ from examples.wait_and_run import do_next
 
 patient_sensor = WaitForObjectStoreFile(poll_interval=1, metadata=metadata(timeout="10m", retries=1))
 impatient_sensor = WaitForObjectStoreFile(poll_interval=1, timeout=10, metadata=metadata(timeout="5m", retries=1))
+lean_sensor = WaitForObjectStoreFile(main="lean", poll_interval=1, metadata=metadata(timeout="10m", retries=1))
+lean_impatient_sensor = WaitForObjectStoreFile(
+    main="lean", poll_interval=1, timeout=10, metadata=metadata(timeout="5m", retries=1)
+)
 
 
 @task(task_config=ObjectStoreWait(poll_interval=1), timeout=600)
@@ -23,6 +27,16 @@ def patient(path: str) -> int:
 @workflow
 def impatient(path: str) -> int:
     return do_next(path=impatient_sensor(path=path))
+
+
+@workflow
+def lean(path: str) -> int:
+    return do_next(path=lean_sensor(path=path))
+
+
+@workflow
+def lean_impatient(path: str) -> int:
+    return do_next(path=lean_impatient_sensor(path=path))
 
 
 @workflow

@@ -26,7 +26,6 @@ class Feature:
     """A wait.
 
     Attributes:
-        sensor: the task.
         asked: the keys that it is given, below the test's own prefix.
         before: objects that are there before it begins.
         later: objects that come while it waits; None: the object goes. They have the metadata and tags of `MARKS`.
@@ -34,7 +33,6 @@ class Feature:
         found: the keys that it must return.
     """
 
-    sensor: PythonTask
     asked: Given
     before: Mapping[str, bytes] = field(default_factory=dict)
     later: Mapping[str, bytes | None] = field(default_factory=dict)
@@ -44,59 +42,51 @@ class Feature:
 
 FEATURES = {
     "pattern": Feature(
-        sensor=workflows.pattern,
         asked="2026-??-*/part-[0-9].csv",
         before={"2026-06-01/part-2.csv": b"2", "2026-06-01/sub/part-1.csv": b"1"},
         later={"2026-06-02/part-x.csv": b"x", "2026-06-01/part-1.csv": b"1"},
         found="2026-06-01/part-1.csv",
     ),
-    "whole": Feature(
-        sensor=workflows.whole, asked="data", before={"data": b"half"}, later={"data": b"x" * 2048}, found="data"
-    ),
-    "fresh": Feature(sensor=workflows.fresh, asked="data", later={"data": b"new"}, found="data"),
-    "gone": Feature(sensor=workflows.gone, asked="lock", before={"lock": b""}, later={"lock": None}, found="lock"),
+    "whole": Feature(asked="data", before={"data": b"half"}, later={"data": b"x" * 2048}, found="data"),
+    "fresh": Feature(asked="data", later={"data": b"new"}, found="data"),
+    "gone": Feature(asked="lock", before={"lock": b""}, later={"lock": None}, found="lock"),
     "complete": Feature(
-        sensor=workflows.complete,
         asked=["1/b", "1/a", "2/c"],
         before={"1/a": b"a", "1/_SUCCESS": b"", "2/c": b"c"},
         later={"1/b": b"b", "2/_SUCCESS": b""},
         found=["1/b", "1/a", "2/c"],
     ),
-    "first": Feature(sensor=workflows.first, asked=["a", "b", "c"], later={"b": b"b"}, found=["b"]),
+    "first": Feature(asked=["a", "b", "c"], later={"b": b"b"}, found=["b"]),
     "exactly": Feature(
-        sensor=workflows.exactly,
         asked=["in/*"],
         before={"in/1": b"", "in/2": b"", "in/3": b""},
         later={"in/2": None},
         found=["in/1", "in/3"],
     ),
-    "judged": Feature(
-        sensor=workflows.judged, asked="data", before={"data": b"half a li"}, later={"data": b"a line\n"}, found="data"
-    ),
-    "released": Feature(
-        sensor=workflows.released, asked="data", before={"data": b"raw"}, later={"data": b"checked"}, found="data"
-    ),
-    "summed": Feature(
-        sensor=workflows.summed, asked="data", before={"data": b"half"}, later={"data": b"whole"}, found="data"
-    ),
-    "told": Feature(sensor=workflows.told, asked="data", later={"data": b"data"}, found="data"),
-    "matched": Feature(sensor=workflows.matched, asked="data", later={"data": b"data"}, found="data"),
-    "linked": Feature(sensor=workflows.linked, asked=["a", "b"], later={"b": b"b", "a": b"a"}, found=["a", "b"]),
+    "judged": Feature(asked="data", before={"data": b"half a li"}, later={"data": b"a line\n"}, found="data"),
+    "released": Feature(asked="data", before={"data": b"raw"}, later={"data": b"checked"}, found="data"),
+    "summed": Feature(asked="data", before={"data": b"half"}, later={"data": b"whole"}, found="data"),
+    "told": Feature(asked="data", later={"data": b"data"}, found="data"),
+    "matched": Feature(asked="data", later={"data": b"data"}, found="data"),
+    "linked": Feature(asked=["a", "b"], later={"b": b"b", "a": b"a"}, found=["a", "b"]),
     "scheduled": Feature(
-        sensor=workflows.scheduled,
         asked="data",
         later={"data": b"data"},
         inputs={"scheduled_at": datetime.now(timezone.utc)},
         found="data",
     ),
     "listed": Feature(
-        sensor=workflows.listed,
         asked=["manifest"],
         before={"a": b"a"},
         later={"manifest": b"b\na\n", "b": b"b"},
         found=["b", "a"],
     ),
 }
+
+
+def sensor_of(name: str, main: str = "flytekit") -> PythonTask | None:
+    """The task of a feature, with the main that is asked for; None where it cannot have that."""
+    return getattr(workflows, f"lean_{name}" if main == "lean" else name, None)
 
 
 MARKS = {"metadata": {"owner": "etl"}, "tags": {"quality": "passed"}}

@@ -104,6 +104,12 @@ def test_a_condition_of_ones_own_is_asked_as_the_readme_says(tmp_path: Path) -> 
     assert last_line(tmp_path, code) == f"{file} 5"
 
 
+def test_the_lean_sensor_is_the_same_locally(minio: MinioServer, bucket: str, tmp_path: Path) -> None:
+    minio.put(bucket, "key")
+    code = example("lean") + f"\nprint(sensor(path='s3://{bucket}/key'))\n"
+    assert last_line(tmp_path, code, minio.flyte_env()) == f"s3://{bucket}/key"
+
+
 def test_the_command_runs_as_the_readme_says(minio: MinioServer, bucket: str) -> None:
     program, path, *flags = shlex.split(example("command").removeprefix("$ "))
     assert (program, path) == ("objectstore-watcher", "s3://bucket/key")

@@ -8,7 +8,10 @@ import signal
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1})
 
-from objectstore_watcher.cli import main  # noqa: E402  # after the signals, that is the point
+from objectstore_watcher import slim  # noqa: E402  # after the signals, that is the point
+from objectstore_watcher.cli import main  # noqa: E402
+
+slim.spare_admin_client()
 
 if __name__ == "__main__":
     main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from objectstore_watcher.changes import Changes
 from objectstore_watcher.contract import (
     HEARTBEATS_MISSED,
     PATIENCE,
@@ -29,8 +30,11 @@ TYPE_CHECKING = False  # as in the contract
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHECK_INTERVAL = 0.02
-"""Seconds between two looks at the directory: 10 ms of delay at the median for 1 to 2 % of a core."""
+LONGEST_PAUSE = 1.0
+"""Seconds between two looks at the directory, where nothing appears in it: for the heartbeat, and as the net."""
+
+LOOKS_PER_HEARTBEAT = 4
+"""Looks in the interval between two heartbeats, where that is shorter."""
 
 
 Judge = Callable[[Ready], bool]
@@ -61,13 +65,24 @@ def ask(directory: Path, spec: WatchSpec, *, candidates: bool = False) -> Reques
     return request
 
 
+def is_answered_within(directory: Path, seconds: float) -> bool:
+    """Wait for the watcher's last word for so long at most; whether it came."""
+    end = time.monotonic() + seconds
+    with Changes(directory) as changes:
+        while not answered(directory):
+            if (left := end - time.monotonic()) <= 0:
+                return False
+            changes.wait(min(left, LONGEST_PAUSE))
+    return True
+
+
 def wait(
     directory: Path,
     heartbeat_interval: float,
     *,
     until: float,
     judge: Judge | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> Ready:
     """Wait until the watcher says ``ready`` or ``failed``, or dies.
 
@@ -76,14 +91,22 @@ def wait(
         heartbeat_interval: seconds between two heartbeats, as the watcher was told.
         until: when a watcher that lives must have answered, on the monotonic clock: `Request.answer_due`.
         judge: main's own condition, where it was asked with ``candidates``; what it raises ends the wait.
-        sleep: how to pause between two looks, in seconds.
+        sleep: how to pause between two looks, in seconds; by default until something appears in the directory.
 
     Raises:
         WaitError: what the marker ``failed`` says.
         WatcherDied: no heartbeat for `HEARTBEATS_MISSED` intervals; or no answer by ``until``.
         MarkerError: a marker cannot be read; or the watcher did not ask for main's judgement.
     """
+    with Changes(directory) as changes:
+        return _wait(directory, heartbeat_interval, until, judge, sleep or changes.wait)
+
+
+def _wait(
+    directory: Path, heartbeat_interval: float, until: float, judge: Judge | None, sleep: Callable[[float], None]
+) -> Ready:
     limit = heartbeat_interval * HEARTBEATS_MISSED
+    pause = min(LONGEST_PAUSE, heartbeat_interval / LOOKS_PER_HEARTBEAT)
     seen, since = -1, time.monotonic()
     while True:
         if answer := _answer(directory):
@@ -102,7 +125,7 @@ def wait(
             if answer := _answer(directory):
                 return _accepted(directory, answer) if judge else answer
             raise WatcherDied(str(directory), _last_words(seen, limit) if now <= until else _SILENT)
-        sleep(CHECK_INTERVAL)
+        sleep(pause)
 
 
 def _judge_last(directory: Path, judge: Judge) -> float:

@@ -14,6 +14,7 @@ from flytekit.extend import TaskPlugins
 from objectstore_sensor import _metadata
 from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._lean import LEAN
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor.errors import InvalidArgument
 
@@ -41,6 +42,12 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
         metadata: TaskMetadata | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
+        if task_config.main == LEAN:
+            raise InvalidArgument(
+                "main",
+                "the lean main cannot run a decorated function",
+                cure="leave it out, or use WaitForObjectStoreFile",
+            )
         self._is_async = inspect.iscoroutinefunction(task_function)
         super().__init__(
             wait=task_config,

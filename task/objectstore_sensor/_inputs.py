@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from objectstore_watcher.durations import Duration, seconds
 from objectstore_watcher.errors import InvalidArgument
+from objectstore_watcher.mains import moment_before
 
 
 @dataclass(frozen=True)
@@ -44,5 +45,4 @@ class FromInput:
         moment = inputs.get(self.name)
         if not isinstance(moment, datetime):
             raise InvalidArgument(f"input {self.name!r}", f"is a {type(moment).__name__}", cure="give a datetime")
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return (zoned - timedelta(seconds=float(self.minus))).isoformat()  # type: ignore[arg-type]  # normalized above
+        return moment_before(moment, float(self.minus))  # type: ignore[arg-type]  # normalized above

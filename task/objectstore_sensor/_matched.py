@@ -11,6 +11,7 @@ from typing import IO, Any
 from flytekit import FlyteContextManager
 from objectstore_watcher import uri as paths
 from objectstore_watcher.contract import Matched
+from objectstore_watcher.mains import moment_of
 
 from objectstore_sensor.errors import ObjectChanged
 
@@ -51,8 +52,8 @@ class MatchedObject:
             size=matched.size,
             etag=matched.etag,
             version_id=matched.version_id,
-            last_modified=_moment(matched.last_modified),
-            detected_at=_moment(detected_at),
+            last_modified=moment_of(matched.last_modified),
+            detected_at=moment_of(detected_at),
         )
 
     def open(self) -> IO[bytes]:
@@ -109,10 +110,6 @@ class MatchedObject:
             file.close()
             raise ObjectChanged(self.uri, f"has been overwritten: it has the ETag {etag}, not {self.etag}")
         return file
-
-
-def _moment(text: str) -> datetime | None:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
 
 def _is_same(written: float, moment: datetime) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from flytekit import FlyteFile
+from objectstore_watcher import mains
 from objectstore_watcher import uri as paths
 from objectstore_watcher.contract import Ready, WatchSpec
 from objectstore_watcher.errors import InvalidArgument
 
 from objectstore_sensor._matched import MatchedObject
-from objectstore_sensor._wait import found_for
 from objectstore_sensor.errors import MarkerError, as_flyte
 
 _ONE_OF = "use str, FlyteFile or MatchedObject"
@@ -46,7 +46,10 @@ def values(output: type[Any], spec: WatchSpec, ready: Ready) -> list[Any]:
     """
     if output is MatchedObject:
         return list(matched(spec, ready))
-    return [file(output, path) for path in found_for(spec, ready)]
+    try:
+        return [file(output, path) for path in mains.found_for(spec, ready)]
+    except MarkerError as error:
+        raise as_flyte(error) from None
 
 
 def file(output: type[Any], path: str) -> Any:  # noqa: ANN401  # a str or a FlyteFile
@@ -60,12 +63,7 @@ def file(output: type[Any], path: str) -> Any:  # noqa: ANN401  # a str or a Fly
 
 def matched(spec: WatchSpec, ready: Ready) -> Sequence[MatchedObject]:
     """The objects that were found, path by path; raises as `values` does."""
-    told = {each.uri: each for each in ready.objects}
     try:
-        return [MatchedObject.of(told[path], ready.detected_at) for path in found_for(spec, ready)]
-    except (KeyError, ValueError) as error:
-        raise as_flyte(
-            MarkerError(
-                f"path {spec.name!r}", f"the marker does not tell of it: {error}", cure="find out who else writes there"
-            )
-        ) from None
+        return [MatchedObject.of(each, ready.detected_at) for each in mains.told_of(spec, ready)]
+    except MarkerError as error:
+        raise as_flyte(error) from None

@@ -31,6 +31,8 @@ from kubernetes.client import (
 from objectstore_watcher.contract import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ENV_PREFIX
 from objectstore_watcher.errors import InvalidArgument
 
+from objectstore_sensor._lean import COMMAND
+
 WATCHER = "objectstore-watcher"
 """Name of the container, the volume and the image."""
 
@@ -70,6 +72,7 @@ def with_watcher(
     linger: float,
     run_as_user: int | None,
     credentials_secret: str | None,
+    is_lean: bool = False,
 ) -> PodTemplate:
     """A copy of ``template`` with the watcher, its volume, and what the whole pod needs; what it has is kept.
 
@@ -79,6 +82,7 @@ def with_watcher(
         linger: seconds that the watcher stays at most after main, until its last values were scraped.
         run_as_user: numeric user of main, as namespaces that enforce "restricted" want it; None: the image's own.
         credentials_secret: name of a Secret with the keys `SECRET_KEYS`.
+        is_lean: main runs the watcher's image, and is as confined as the watcher.
     """
     pod = deepcopy(template) if template else PodTemplate()
     spec: V1PodSpec = pod.pod_spec
@@ -87,7 +91,10 @@ def with_watcher(
     mount = V1VolumeMount(name=WATCHER, mount_path=DEFAULT_DIRECTORY)
     main.volume_mounts = [*(main.volume_mounts or []), mount]
     main.env = [*(main.env or []), _directory()]
-    main.security_context = _main_security(run_as_user, main.security_context)
+    if is_lean:
+        _prepare_lean_main(main, run_as_user)
+    else:
+        main.security_context = _main_security(run_as_user, main.security_context)
     spec.init_containers = [*(spec.init_containers or []), _watcher(mount, metrics_port, linger, credentials_secret)]
     spec.volumes = [*(spec.volumes or []), _volume()]
     spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
@@ -96,6 +103,17 @@ def with_watcher(
     pod.labels = {**LABELS, **(pod.labels or {})}
     pod.annotations = {**_scraping(metrics_port), **(pod.annotations or {})}
     return pod
+
+
+def run_lean_main(spec: dict[str, Any], arguments: list[str]) -> None:
+    """Let main run the lean main, on the watcher's image, which `resolve_images` has resolved.
+
+    Args:
+        spec: a pod's, as flytekit has serialized it: with its own command in it.
+        arguments: those of the lean main.
+    """
+    (image,) = (container["image"] for container in spec["initContainers"] if container["name"] == WATCHER)
+    spec["containers"][0] |= {"image": image, "command": [COMMAND], "args": arguments}
 
 
 def resolve_images(spec: dict[str, Any], watcher_image: str | ImageSpec | None, images: ImageConfig) -> None:
@@ -131,6 +149,16 @@ def _unresolved(argument: str, image: str | ImageSpec, reason: str = "") -> Inva
         cure="name the image in Flyte's configuration and write {{.image.NAME.fqn}}:{{.image.NAME.version}},"
         " or write its full name",
     )
+
+
+def _prepare_lean_main(main: V1Container, user: int | None) -> None:
+    if main.image:
+        raise _refused("has an image for the primary container, which main='lean' does not run", "leave it out")
+    main.resources = main.resources or RESOURCES
+    if main.security_context:
+        main.security_context = _main_security(user, main.security_context)
+    else:
+        main.security_context = _watcher_security(user or WATCHER_USER)
 
 
 def _check(spec: V1PodSpec) -> None:
@@ -225,8 +253,8 @@ def _main_security(user: int | None, own: V1SecurityContext | None = None) -> V1
     return context
 
 
-def _watcher_security() -> V1SecurityContext:
-    context = _main_security(WATCHER_USER)
+def _watcher_security(user: int = WATCHER_USER) -> V1SecurityContext:
+    context = _main_security(user)
     context.read_only_root_filesystem = True
     return context
 

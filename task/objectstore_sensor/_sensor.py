@@ -21,9 +21,10 @@ from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
 
-from objectstore_sensor import _arguments, _metadata, _output
+from objectstore_sensor import _arguments, _lean, _metadata, _output
 from objectstore_sensor._config import DEFAULT_LINGER, METRICS_PORT, ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
+from objectstore_sensor._lean import FLYTEKIT, LEAN
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor._when import When
 from objectstore_sensor.errors import InvalidArgument
@@ -80,6 +81,9 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             can tell that the object is late.
         when: a condition of your own, a function at module level: it gets the ``MatchedObject`` that passes everything
             else, or of a pattern, a manifest or several paths the list of them, and returns True, or False to wait on.
+        main: what the main container runs: ``flytekit``, in your image; or ``lean``, a small program in the watcher's
+            image, which gives Flyte the same, starts in a fifth of the time and waits in a seventh of the memory. It
+            takes no ``when``, and neither ``container_image`` nor an image in the pod template.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -135,6 +139,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         tags: Mapping[str, str] | None = None,
         expected_within: Duration = 0.0,
         when: When | None = None,
+        main: str = FLYTEKIT,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         linger: Duration = DEFAULT_LINGER,
@@ -147,6 +152,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
+        if main == LEAN:
+            _lean.check_task(options)
         self._output = output
         self._given_name = name
         # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
@@ -179,6 +186,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
                 tags=tags,
                 expected_within=expected_within,
                 when=when,
+                main=main,
                 watcher_image=watcher_image,
                 metrics_port=metrics_port,
                 linger=linger,
@@ -230,8 +238,25 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         Raises:
             InvalidArgument: Flyte could not load the task again, or the watcher's image is not known.
         """
+        from objectstore_sensor import _pod  # late, as `WatchedTask.pod_template` says
+
         self._check_loadable()
-        return super().get_k8s_pod(settings)
+        pod = super().get_k8s_pod(settings)
+        if self._wait.main == LEAN:
+            _lean.check_command(self.get_command(settings))
+            _pod.run_lean_main(pod.pod_spec, self._lean_arguments())
+        return pod
+
+    def _lean_arguments(self) -> list[str]:
+        return _lean.arguments(
+            self.name,
+            self._wait.spec(self.metadata),
+            self._wait.newer_than,
+            path=self._PATH,
+            is_list=self._IS_LIST,
+            output=self._output,
+            deck=self.enable_deck,
+        )
 
     def _check_loadable(self) -> None:
         location = _location(self)

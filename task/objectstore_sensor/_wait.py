@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from flytekit import FlyteContextManager
-from objectstore_watcher import contract, termination, uri, waiting
+from objectstore_watcher import mains, termination, uri, waiting
 from objectstore_watcher.cloud_uris import AZURE, CloudLocation
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
-from objectstore_watcher.targets import targets
 from objectstore_watcher.waiting import Judge
 
-from objectstore_sensor.errors import InvalidArgument, MarkerError, WaitError, as_flyte
+from objectstore_sensor.errors import WaitError, as_flyte
 
 Tell = Callable[[Ready | Failed], None]
 """Is told how the wait ended, with its history."""
@@ -40,41 +36,6 @@ def wait_for(spec: WatchSpec, judge: Judge | None = None, tell: Tell = lambda an
         return (_watch_here if _is_local() else _wait_in_pod)(spec, judge, tell)
     except WaitError as error:
         raise as_flyte(error) from None
-
-
-def found_for(spec: WatchSpec, ready: Ready) -> list[str]:
-    """The paths that were found: those that were asked for, or what they stand for as patterns or manifests.
-
-    Raises:
-        MarkerError: one of them was not asked for: somebody else than the watcher wrote the marker.
-    """
-    if spec.absent or (spec.match == "exact" and spec.require == "all"):
-        return [spec.uri] if isinstance(spec.uri, str) else list(spec.uri)
-    found = [each.uri for each in ready.objects]
-    was_asked = _asked(spec)
-    other = [each for each in found if not was_asked(each)]
-    if other or not found:
-        told = repr(other[0]) if other else "no object"
-        raise as_flyte(
-            MarkerError(f"path {spec.name!r}", f"the marker tells of {told}", cure="find out who else writes there")
-        )
-    return found
-
-
-def _asked(spec: WatchSpec) -> Callable[[str], bool]:
-    """Whether ``spec`` may stand for the object of a path; of what a manifest lists, only the store is known here."""
-    wanted = targets(spec)
-    exact = {target.uri for target in wanted if target.pattern is None}  # there can be thousands of either
-    patterns = [(target.uri_of(""), target.pattern) for target in wanted if target.pattern]
-
-    def was_asked(path: str) -> bool:
-        if spec.match == "manifest":
-            with suppress(InvalidArgument):
-                return uri.kind_of(uri.parse(path)) == uri.kind_of(wanted[0].location)
-            return False
-        return path in exact or any(path.startswith(begin) and of.matches(path[len(begin) :]) for begin, of in patterns)
-
-    return was_asked
 
 
 def _is_local() -> bool:
@@ -129,36 +90,21 @@ def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, s
 
 def _wait_in_pod(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
     """Wait for the watcher beside this container; flytekit exits with 0 whatever happened, so the reason is left."""
-    directory = Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
     try:
-        ready = _wait_for_watcher(spec, judge, directory)
+        ready = _wait_for_watcher(spec, judge)
     except WaitError as error:
         termination.leave(str(error))
-        tell(_failed(spec, error, directory))
+        tell(mains.account_of(spec, error))
         raise
     tell(ready)
     return ready
 
 
-def _failed(spec: WatchSpec, error: WaitError, directory: Path) -> Failed:
-    """The watcher's own account of ``error``, or as much as main knows."""
-    with suppress(WaitError):
-        told = contract.read(directory, Failed)
-        if told and told.message == str(error):
-            return told
-    return replace(Failed.of(spec.name, error), history=contract.progress(directory))
-
-
-def _wait_for_watcher(spec: WatchSpec, judge: Judge | None, directory: Path) -> Ready:
+def _wait_for_watcher(spec: WatchSpec, judge: Judge | None) -> Ready:
     """Ask the watcher, and wait for its answer."""
-    path = spec.uris[0]  # all are of one kind
-    if isinstance(uri.parse(path), uri.FileLocation):
-        raise InvalidArgument(
-            f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
-        )
     with _ending_on_sigterm():
-        request = waiting.ask(directory, spec, candidates=judge is not None)
-        return waiting.wait(directory, spec.heartbeat_interval, until=request.answer_due, judge=judge)
+        request = mains.ask(spec, candidates=judge is not None)
+        return waiting.wait(mains.marker_directory(), spec.heartbeat_interval, until=request.answer_due, judge=judge)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import comparison, events, size, speed, waiters
+from tests.bench import comparison, events, lean, size, speed, waiters
 from tests.bench.instruments import Noise, RecordingProxy
 from tests.bench.laboratory import Laboratory, main_container
 from tests.bench.report import Figure, ms, p99, table
@@ -147,6 +147,8 @@ def _figures(lab: Laboratory, effort: Effort) -> Iterator[Figure]:
     with main_container() as main:
         yield speed.marker_to_return(lab, main, effort.returns)
         yield from size.waiting_pod(lab, main, effort.seconds)
+    yield from lean.waiting_pod(lab, effort.seconds)
+    yield from lean.starts(lab, effort.starts)
     yield speed.request_to_head(lab, effort.starts)
     yield from size.many_polls(lab, effort.polls)
     yield size.scan_of_many(lab, effort.objects)

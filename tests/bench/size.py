@@ -14,7 +14,7 @@ from objectstore_watcher.contract import WatchSpec
 
 from tests.bench.instruments import MIB, RecordingProxy, Usage, cpu_seconds, peak_rss
 from tests.bench.laboratory import Laboratory, Main
-from tests.bench.report import Figure, ms
+from tests.bench.report import Figure
 from tests.bench.watchers import WARM_UP, ServedWatcher, await_ready, await_requests, polling
 from tests.fake_listing import PAGE, FakeListing
 from tests.servers import MinioServer, eventually
@@ -56,7 +56,8 @@ def waiting_pod(lab: Laboratory, main: Main, seconds: int) -> Iterator[Figure]:
         limit="none",
         measured=f"{main_cpu:.2%} over {seconds} s",
         reached=None,
-        method=f"the same wait: the process in execute, which looks for the marker every {ms(waiting.CHECK_INTERVAL)}",
+        method=f"the same wait: the process in execute, which looks for the marker when one appears, and every"
+        f" {waiting.LONGEST_PAUSE:g} s",
     )
 
 

@@ -76,7 +76,7 @@ def marker_to_return(lab: Laboratory, main: Main, runs: int) -> Figure:
 def _return(lab: Laboratory, main: Main) -> float:
     directory, uri = lab.new_directory(), lab.new_uri()
     main.execute(directory, uri)
-    time.sleep(random.uniform(2, 3) * waiting.CHECK_INTERVAL)
+    time.sleep(random.uniform(1, 2) * waiting.LONGEST_PAUSE)
     written = time.monotonic()
     contract.write(directory, Ready(uri=uri))
     return float(main.line()) - written

@@ -1,36 +1,99 @@
-"""Each wait of tests/features.py in a pod on kind; tests/task/test_features.py runs the same locally."""
+"""Each wait of tests/features.py in pods on kind, with either main; tests/task/test_features.py runs them locally."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
+import msgpack
 import pytest
+from flyteidl.core.errors_pb2 import ContainerError, ErrorDocument
+from flyteidl.core.literals_pb2 import Literal, LiteralMap
 
 from tests import flyte_backend
+from tests.e2e import workflows
 from tests.e2e.cluster import Cluster
 from tests.e2e.sensors import BUCKET, Sensors
-from tests.features import FEATURES, Given, paths, store, told
+from tests.features import FEATURES, Given, paths, sensor_of, store, told
 
 pytestmark = pytest.mark.timeout(1800)
 
+MAINS = ("flytekit", "lean")
 
-def test_a_pod_gives_what_a_local_wait_gives(sensors: Sensors, cluster: Cluster) -> None:
-    """All of them at once: each takes seconds to start."""
+
+def test_a_pod_gives_what_a_local_wait_gives_whichever_main_it_has(sensors: Sensors, cluster: Cluster) -> None:
+    """All of them at once: each takes seconds to start. Both mains wait for the same objects."""
 
     def of(name: str, given: Given) -> str | list[str]:
         return paths(given, lambda key: sensors.path(f"{name}/{key}"))
 
+    pods = {(name, main): sensor for name in FEATURES for main in MAINS if (sensor := sensor_of(name, main))}
     for name, feature in FEATURES.items():
         for key, content in feature.before.items():
             sensors.put(sensors.path(f"{name}/{key}"), content)
-        sensors.start(name, feature.sensor, of(name, feature.asked), **feature.inputs)
+    for (name, main), sensor in pods.items():
+        sensors.start(f"{name}-{main}", sensor, of(name, FEATURES[name].asked), **FEATURES[name].inputs)
+    for name, main in pods:
+        cluster.waiting(sensors.namespace, f"{name}-{main}")
     for name, feature in FEATURES.items():
-        cluster.waiting(sensors.namespace, name)
         for key, data in feature.later.items():
             if data is None:
                 cluster.minio.remove_object(BUCKET, f"{sensors.namespace}/{name}/{key}")
             else:
                 store(cluster.minio, BUCKET, f"{sensors.namespace}/{name}/{key}", data)
-    for name, feature in FEATURES.items():
-        cluster.ended(sensors.namespace, name)
-        assert sensors.error(name) is None, name
-        (output,) = flyte_backend.typed_outputs(cluster.minio, sensors.execution(name), feature.sensor).values()
-        assert told(output) == of(name, feature.found)
+    written: dict[str, dict[str, bytes]] = {}
+    for (name, main), sensor in pods.items():
+        pod = f"{name}-{main}"
+        cluster.ended(sensors.namespace, pod)
+        assert sensors.error(pod) is None, pod
+        (output,) = flyte_backend.typed_outputs(cluster.minio, sensors.execution(pod), sensor).values()
+        assert told(output) == of(name, FEATURES[name].found)
+        written.setdefault(name, {})[main] = without_moment(sensors.written(pod, "outputs.pb"))
+    assert [name for name, by in written.items() if len(set(by.values())) > 1] == []
+
+
+def without_moment(data: bytes) -> bytes:
+    """``outputs.pb`` without when its watcher saw the object: each pod has its own."""
+    literals = LiteralMap.FromString(data)
+    for literal in literals.literals.values():
+        _erase_moment(literal)
+    return bytes(literals.SerializeToString(deterministic=True))
+
+
+def _erase_moment(literal: Literal) -> None:
+    if literal.scalar.binary.tag:
+        found = msgpack.unpackb(literal.scalar.binary.value)
+        assert found["detected_at"]
+        literal.scalar.binary.value = msgpack.packb({**found, "detected_at": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "kind"),
+    [
+        ("impatient", "", ContainerError.RECOVERABLE),
+        ("sensor", "s3://no-such-bucket/key", ContainerError.NON_RECOVERABLE),
+        ("sensor", "s3://b", ContainerError.NON_RECOVERABLE),
+    ],
+)
+def test_either_main_gives_flyte_the_same_error(
+    sensors: Sensors, cluster: Cluster, name: str, path: str, kind: int
+) -> None:
+    tasks: Mapping[str, str] = {"flytekit": name, "lean": f"lean_{name}"}
+    for main, variable in tasks.items():
+        sensors.start(main, getattr(workflows, variable), path or sensors.path("never"))
+    documents = []
+    for main in tasks:
+        pod = cluster.ended(sensors.namespace, main)
+        assert pod.status.phase == "Succeeded"
+        documents.append(ErrorDocument.FromString(sensors.written(main, "error.pb")))
+    assert [each.error.kind for each in documents] == [kind, kind]
+    first, second = map(comparable, documents)
+    assert first == second
+
+
+def comparable(document: ErrorDocument) -> bytes:
+    """Without what differs between two waits: the time, flytekit's trace of its own frames, the number of looks."""
+    document.error.ClearField("timestamp")
+    message = document.error.message.rpartition("Message:\n\n")[2].strip()
+    document.error.message = re.sub(r"\d+ looks", "looks", message)
+    return bytes(document.SerializeToString(deterministic=True))

@@ -74,7 +74,11 @@ def test_an_object_that_is_there_first(flyte: Backend) -> None:
     assert end.outputs["o0"] == 5
 
 
-@pytest.mark.parametrize("workflow", [flyte_cases.patient, flyte_cases.one_task], ids=["sensor", "waiting task"])
+@pytest.mark.parametrize(
+    "workflow",
+    [flyte_cases.patient, flyte_cases.lean, flyte_cases.one_task],
+    ids=["sensor", "lean sensor", "waiting task"],
+)
 def test_an_object_that_comes_later(flyte: Backend, workflow: WorkflowBase) -> None:
     path = new_path(flyte)
     execution = flyte.start(workflow, path)
@@ -86,9 +90,12 @@ def test_an_object_that_comes_later(flyte: Backend, workflow: WorkflowBase) -> N
     assert end.outputs["o0"] == 3
 
 
-def test_an_object_that_never_comes_fails_with_the_sensors_own_error_after_its_retry(flyte: Backend) -> None:
+@pytest.mark.parametrize("workflow", [flyte_cases.impatient, flyte_cases.lean_impatient], ids=["sensor", "lean sensor"])
+def test_an_object_that_never_comes_fails_with_the_sensors_own_error_after_its_retry(
+    flyte: Backend, workflow: WorkflowBase
+) -> None:
     path = new_path(flyte)
-    end = flyte.end(flyte.start(flyte_cases.impatient, path))
+    end = flyte.end(flyte.start(workflow, path))
     assert not end.succeeded
     assert f"{path}: the object did not appear within 10 s" in end.error
     assert end.attempts == 1 + RETRIES
@@ -117,9 +124,10 @@ def without_image(path: str) -> str:
     [
         (flyte_cases.patient, flyte_cases.patient_sensor, 0),
         (flyte_cases.impatient, flyte_cases.impatient_sensor, 1),
+        (flyte_cases.lean, flyte_cases.lean_sensor, 0),
         (flyte_cases.one_task, flyte_cases.waiting_task, 0),
     ],
-    ids=["first attempt", "retry", "waiting task"],
+    ids=["first attempt", "retry", "lean sensor", "waiting task"],
 )
 def test_flytes_pod_is_the_one_that_our_other_tests_run(
     engine: Engine, workflow: WorkflowBase, task: PythonTask, attempt: int

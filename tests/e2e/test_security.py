@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from flytekit.core.base_task import PythonTask
 
 from tests.e2e import workflows
 from tests.e2e.cluster import ENDPOINT, ROOT_CREDENTIALS, WATCHER_CREDENTIALS, Cluster
@@ -18,13 +19,16 @@ NAMES_SECRETS = "$(FLYTE_AWS_SECRET_ACCESS_KEY)/$(OBJECTSTORE_WATCHER_SECRET_ACC
 """A key that the kubelet would expand to the secrets, wherever it were an argument."""
 
 
-def test_a_namespace_that_enforces_restricted_admits_the_rendered_pod(sensors: Sensors, cluster: Cluster) -> None:
+@pytest.mark.parametrize("sensor", [workflows.sensor, workflows.lean_sensor], ids=["flytekit", "lean"])
+def test_a_namespace_that_enforces_restricted_admits_the_rendered_pod(
+    sensors: Sensors, cluster: Cluster, sensor: PythonTask
+) -> None:
     cluster.api.patch_namespace(
         sensors.namespace, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     )
     path = sensors.path("restricted")
     sensors.put(path)
-    sensors.start("restricted", workflows.sensor, path)
+    sensors.start("restricted", sensor, path)
     sensors.succeeded("restricted", path)
 
 

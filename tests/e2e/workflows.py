@@ -71,28 +71,42 @@ without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="obj
 # What else can be waited for: see tests/features.py.
 WAIT: dict[str, Any] = {"poll_interval": 1, "timeout": "10m", "pod_template": TEMPLATE, **QUICK}
 
-pattern = WaitForObjectStoreFile(match="glob", min_count=2, **WAIT)
-whole = WaitForObjectStoreFile(min_size="1KiB", stable_for=2, **WAIT)
-fresh = WaitForObjectStoreFile(newer_than="1h", **WAIT)
-gone = WaitForObjectStoreFile(absent=True, **WAIT)
-complete = WaitForObjectStoreFiles(flag="_SUCCESS", **WAIT)
-first = WaitForObjectStoreFiles(require="any", **WAIT)
-exactly = WaitForObjectStoreFiles(match="glob", expected_count=2, **WAIT)
-listed = WaitForObjectStoreFiles(match="manifest", **WAIT)
+# The lean main needs nothing of the user's image, nor its room.
+LEAN: dict[str, Any] = {"poll_interval": 1, "timeout": "10m", "main": "lean"}
+
+lean_sensor = WaitForObjectStoreFile(metadata=metadata(retries=2), **LEAN)
+lean_impatient = WaitForObjectStoreFile(**{**LEAN, "timeout": 5})
 
 
 def ends_well(found: MatchedObject) -> bool:
     return found.read().endswith(b"\n")
 
 
-judged = WaitForObjectStoreFile(when=ends_well, **WAIT)
-released = WaitForObjectStoreFile(user_metadata={"owner": "etl"}, tags={"quality": "passed"}, **WAIT)
-summed = WaitForObjectStoreFile(sha256=hashlib.sha256(b"whole").hexdigest(), **WAIT)
-told = WaitForObjectStoreFile(detection="events", **{**WAIT, "poll_interval": 60})
-matched = WaitForObjectStoreFile(output=MatchedObject, **WAIT)
-linked = WaitForObjectStoreFiles(output=FlyteFile, **WAIT)
+FEATURES: dict[str, tuple[type[WaitForObjectStoreFile], dict[str, Any]]] = {
+    "pattern": (WaitForObjectStoreFile, {"match": "glob", "min_count": 2}),
+    "whole": (WaitForObjectStoreFile, {"min_size": "1KiB", "stable_for": 2}),
+    "fresh": (WaitForObjectStoreFile, {"newer_than": "1h"}),
+    "gone": (WaitForObjectStoreFile, {"absent": True}),
+    "complete": (WaitForObjectStoreFiles, {"flag": "_SUCCESS"}),
+    "first": (WaitForObjectStoreFiles, {"require": "any"}),
+    "exactly": (WaitForObjectStoreFiles, {"match": "glob", "expected_count": 2}),
+    "listed": (WaitForObjectStoreFiles, {"match": "manifest"}),
+    "judged": (WaitForObjectStoreFile, {"when": ends_well}),
+    "released": (WaitForObjectStoreFile, {"user_metadata": {"owner": "etl"}, "tags": {"quality": "passed"}}),
+    "summed": (WaitForObjectStoreFile, {"sha256": hashlib.sha256(b"whole").hexdigest()}),
+    "told": (WaitForObjectStoreFile, {"detection": "events", "poll_interval": 60}),
+    "matched": (WaitForObjectStoreFile, {"output": MatchedObject}),
+    "linked": (WaitForObjectStoreFiles, {"output": FlyteFile}),
+    "scheduled": (WaitForObjectStoreFile, {"newer_than": FromInput("scheduled_at", minus="1h")}),
+}
+
+# Variables of this module, as Flyte loads them: `pattern` with flytekit's main, `lean_pattern` with the lean one.
+for _name, (_of, _options) in FEATURES.items():
+    globals()[_name] = _of(**{**WAIT, **_options})
+    if "when" not in _options:
+        globals()[f"lean_{_name}"] = _of(**{**LEAN, **_options})
+
 overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
-scheduled = WaitForObjectStoreFile(newer_than=FromInput("scheduled_at", minus="1h"), **WAIT)
 
 
 @task(

@@ -38,6 +38,9 @@ class Resolver:
         self.at_once -= 1
         return [FOUND]
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        raise NotImplementedError
+
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         return None
 

@@ -38,7 +38,7 @@ def test_a_marker_that_comes_later_is_noticed(marker_directory: Path) -> None:
             contract.write(marker_directory, Ready(uri=URI))
 
     assert waiting.wait(marker_directory, 60, until=math.inf, sleep=sleep) == Ready(uri=URI)
-    assert looks == [waiting.CHECK_INTERVAL] * 5
+    assert looks == [waiting.LONGEST_PAUSE] * 5
 
 
 @pytest.mark.parametrize("error", [DeadlineExceeded(URI, "too late"), StoreError(URI, "gone", kind="bucket_missing")])

@@ -149,6 +149,9 @@ def test_a_look_gets_the_time_until_the_deadline_and_no_more() -> None:
         def read(self, within: float, target: Target) -> bytes | None:
             return None
 
+        def write(self, within: float, target: Target, data: bytes) -> None:
+            raise NotImplementedError
+
         def tags(self, within: float, target: Target) -> None:
             return None
 

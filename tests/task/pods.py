@@ -23,9 +23,9 @@ SLOW = 180.0
 
 
 def kubelet(container: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """A container's arguments and environment as its process gets them: ``$(NAME)`` is expanded in arguments."""
+    """A container's command line and environment as its process gets them: ``$(NAME)`` is expanded."""
     env = flyte_backend.environment(container)
-    return [_expanded(argument, env) for argument in container["args"]], env
+    return [_expanded(argument, env) for argument in [*container.get("command", ()), *container["args"]]], env
 
 
 def _expanded(argument: str, env: Mapping[str, str]) -> str:
@@ -45,6 +45,7 @@ class Pod:
         path: its input: a path, or a list of them.
         folder: for the marker directory and the logs.
         platform_env: more variables that the platform gives to all containers.
+        beside: another pod, whose markers this one's main reads, too; it has no watcher of its own.
         further: its other inputs.
     """
 
@@ -57,11 +58,12 @@ class Pod:
         folder: Path,
         *,
         platform_env: Mapping[str, str] | None = None,
+        beside: Pod | None = None,
         **further: object,
     ) -> None:
         self.path = path
-        self.directory = folder / "markers"
-        self.directory.mkdir(parents=True)
+        self.directory: Path = beside.directory if beside else folder / "markers"
+        self.directory.mkdir(parents=True, exist_ok=True)
         self._server = server
         self._folder = folder
         self._execution = Execution(
@@ -73,7 +75,11 @@ class Pod:
         spec = flyte_backend.pod(sensor, MAIN_IMAGE, self._execution)["spec"]
         (main_container,), (watcher_container,) = spec["containers"], spec["initContainers"]
         with ExitStack() as stack:
-            self.watcher = stack.enter_context(self._start("watcher", Watcher.COMMAND, watcher_container))
+            self.watcher: subprocess.Popen[bytes] = (
+                beside.watcher
+                if beside
+                else stack.enter_context(self._start("watcher", Watcher.COMMAND, watcher_container))
+            )
             self.main = stack.enter_context(self._start("main", (), main_container))
             self._processes = stack.pop_all()
 
@@ -123,7 +129,11 @@ class Pod:
 
     def log(self) -> str:
         """What both wrote."""
-        return "".join((self._folder / f"{name}.log").read_text() for name in ("main", "watcher"))
+        return "".join(file.read_text() for file in sorted(self._folder.glob("*.log")))
+
+    def written(self, name: str) -> bytes | None:
+        """The bytes of ``outputs.pb`` or ``error.pb``; None where there are none."""
+        return flyte_backend.written(self._server.client(), self._execution, name)
 
     def outputs(self) -> dict[str, Any] | None:
         """What outputs.pb holds; None where there is none."""

@@ -6,16 +6,16 @@ import threading
 
 import pytest
 
-from tests.features import FEATURES, Feature, paths, store, told
+from tests.features import FEATURES, paths, sensor_of, store, told
 from tests.servers import MinioServer
 
 ARRIVES_AFTER = 0.5
 
 
-@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
-def test_a_local_wait_gives_what_the_pod_gives(
-    feature: Feature, minio: MinioServer, bucket: str, configured: None
-) -> None:
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_local_wait_gives_what_the_pod_gives(name: str, minio: MinioServer, bucket: str, configured: None) -> None:
+    feature, sensor = FEATURES[name], sensor_of(name)
+    assert sensor
     began = threading.Event()  # not the timer's own end: an event can tell of the change before that
 
     def change() -> None:
@@ -30,7 +30,7 @@ def test_a_local_wait_gives_what_the_pod_gives(
         minio.put(bucket, key, data)
     timer = threading.Timer(ARRIVES_AFTER, change)
     timer.start()
-    given, *_ = feature.sensor.python_interface.inputs
-    found = feature.sensor(**{given: paths(feature.asked, lambda key: f"s3://{bucket}/{key}")}, **feature.inputs)
+    given, *_ = sensor.python_interface.inputs
+    found = sensor(**{given: paths(feature.asked, lambda key: f"s3://{bucket}/{key}")}, **feature.inputs)
     assert began.is_set(), "it must wait for what comes"
     assert told(found) == paths(feature.found, lambda key: f"s3://{bucket}/{key}")

@@ -67,6 +67,17 @@ class Store(Protocol):
         Raises StoreError where they cannot be had.
         """
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small object, whole or not at all, and over what is there; in the same time.
+
+        No watch does: what Flyte is to get of a task is written so. Raises StoreError where it cannot be stored.
+        """
+
+
+def media_type(name: str) -> str:
+    """The Content-Type for an object that is stored under ``name``: a browser shows no page without it."""
+    return "text/html" if name.endswith(".html") else "application/octet-stream"
+
 
 OnRequest = Callable[[str, str], None]
 """Called after each request with its operation and its outcome, both of few values: they label a metric."""

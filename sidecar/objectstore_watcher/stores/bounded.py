@@ -33,6 +33,9 @@ class Abortable(Protocol):
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The same."""
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """The same."""
+
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way, from another thread; the error to tell after ``after`` seconds."""
 
@@ -69,6 +72,10 @@ class BoundedStore:
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, or None where it is absent; raises as `look` does."""
         return self._ask(within, lambda limit: self._store.tags(limit, target))
+
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small object; raises as `look` does."""
+        self._ask(within, lambda limit: self._store.write(limit, target, data))
 
     def _ask(self, within: float, ask: Callable[[float], T]) -> T:
         within = max(SHORTEST_LOOK, within)

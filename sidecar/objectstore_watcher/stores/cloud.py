@@ -13,14 +13,14 @@ from objectstore_watcher.cloud_uris import AZURE, GCS, CloudLocation
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest
+from objectstore_watcher.stores import Found, KeyPair, OnRequest, media_type
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE
 from objectstore_watcher.stores.cloud_client import connect
 from objectstore_watcher.stores.cloud_errors import CURES, Fault, fault_of
 from objectstore_watcher.targets import Target
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import Attributes, ObjectMeta
 
 T = TypeVar("T")
 
@@ -91,6 +91,14 @@ class CloudStore:
         """None: tags are of S3 here, and no spec of them asks for any."""
         return None
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small object.
+
+        Raises:
+            StoreError: as `look`.
+        """
+        self._run(within, self._write(target, data))
+
     def _run(self, within: float, work: Coroutine[Any, Any, T]) -> T:
         try:
             return asyncio.run(self._remembered(work))
@@ -134,6 +142,19 @@ class CloudStore:
         if content.kind != "absent":
             raise self._error(content)
         return None
+
+    async def _write(self, target: Target, data: bytes) -> None:
+        import obstore
+
+        self._uri = target.uri
+
+        async def ask() -> object:
+            kind: Attributes = {"Content-Type": media_type(target.name)}
+            return await obstore.put_async(self._client, target.name, data, attributes=kind, use_multipart=False)
+
+        answer = await self._request("put", ask)
+        if isinstance(answer, Fault):  # nothing is asked for: what is absent here is the bucket
+            raise self._error(Fault("bucket_missing", answer.seen) if answer.kind == "absent" else answer)
 
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way; the error for a server that does not answer in time."""

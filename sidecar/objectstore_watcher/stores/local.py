@@ -62,6 +62,21 @@ class LocalStore:
         """None: files have no tags, and no spec of files asks for them."""
         return None
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small file, and make its directory where there is none.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        path = Path(target.name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError as error:
+            raise StoreError(target.uri, f"{error.strerror}", kind="unreadable") from error
+
     def _stat(self, target: Target, name: str) -> Sequence[Found]:
         path = Path(name)
         try:

@@ -88,6 +88,11 @@ class Routes:
         self._asked = self._store_of(target)
         return self._asked.tags(within, target)
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small object; raises StoreError where it cannot be stored."""
+        self._asked = self._store_of(target)
+        self._asked.write(within, target, data)
+
     def give_up(self, after: float) -> StoreError:
         """Break off what is under way."""
         return self._asked.give_up(after)

@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from typing import NoReturn, TypeVar
 
@@ -22,7 +23,7 @@ from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials
+from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials, media_type
 from objectstore_watcher.stores.batches import Batches, Refused
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE, connection_kind, in_words
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
@@ -211,6 +212,27 @@ class S3Store:
                 cure="grant s3:GetObjectTagging on the object, or wait without tags",
                 kind="forbidden",
             )
+        self._fail(code, status)
+
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Store a small object, by one PUT.
+
+        Raises:
+            StoreError: as `look`.
+        """
+        self._http.limit = within
+        self._uri, self._key = target.uri, target.name
+        self._answered(partial(self._request, "put", partial(self._put, data)), self._judge_write)
+
+    def _put(self, data: bytes) -> object:
+        return self._client.put_object(self._bucket, self._key, BytesIO(data), len(data), media_type(self._key))
+
+    def _judge_write(self, error: S3Error) -> None:
+        """The answer to a PUT has a body, and nothing in it means absent."""
+        code, status = error.code or "", error.response.status
+        if _KIND_OF_CODE.get(code, _KIND_OF_STATUS.get(status)) == "forbidden":
+            detail = f"the server refuses to store it ({self._endpoint}: HTTP {status} {code})"
+            raise StoreError(self._uri, detail, cure="grant s3:PutObject on the object", kind="forbidden")
         self._fail(code, status)
 
     def _answered(self, ask: Callable[[], T], judge: Callable[[S3Error], None]) -> T | None:

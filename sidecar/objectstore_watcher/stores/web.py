@@ -78,6 +78,10 @@ class WebStore:
         """None: URLs have no tags, and no spec of them asks for any."""
         return None
 
+    def write(self, within: float, target: Target, data: bytes) -> None:
+        """Not offered: Flyte keeps nothing on web servers."""
+        raise NotImplementedError
+
     def give_up(self, after: float) -> StoreError:
         """Break off the look that is under way; the error for a server that does not answer in time."""
         self._http.abort()
