@@ -15,6 +15,8 @@ from objectstore_watcher.errors import KINDS, Action, Kind
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from tests.bench import published
+
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -108,8 +110,13 @@ def metrics() -> str:
     return _table(("metric", "type", "labels", "meaning"), rows)
 
 
+def peers() -> str:
+    """What waiting takes here and elsewhere, as it was measured."""
+    return published.short_table(published.load()) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics)
+    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics, peers)
 }
 
 
