@@ -20,7 +20,7 @@ PORT = free_port()
 """Of the watcher's metrics. One pod at a time."""
 
 flytekit_main = WaitForObjectStoreFile(poll_interval=1, metrics_port=PORT)
-if "main" in inspect.signature(WaitForObjectStoreFile).parameters:
+if "main" in inspect.signature(WaitForObjectStoreFile.__init__).parameters:
     lean_main = WaitForObjectStoreFile(poll_interval=1, metrics_port=PORT, main="lean")
 
 

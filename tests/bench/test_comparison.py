@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,9 @@ def test_polls_are_counted_priced_and_timed(lab: Laboratory) -> None:
 @pytest.mark.parametrize("main", pods.mains())
 def test_of_a_pod_both_processes_are_measured_until_outputs_are_written(lab: Laboratory, main: str) -> None:
     (pod,) = (waiter for waiter in ours() if f"{main} main" in waiter.name)
-    (found,) = compare(lab, [pod], runs=1, seconds=1)
-    assert found.look == {"HEAD": 1}, "main itself speaks with MinIO past the proxy"
+    soon = replace(pod, interval=3.5)  # in two of these it polls once
+    (found,) = compare(lab, [soon], runs=1, seconds=1)
+    assert found.look.keys() == {"HEAD"}, "main itself speaks with MinIO past the proxy"
     assert found.memory > 45 * MIB
     written = [each.object_name for each in lab.minio.client().list_objects(lab.bucket, recursive=True)]
     assert len([name for name in written if name and name.endswith("/0/outputs.pb")]) == found.runs + 1, written
