@@ -6,10 +6,11 @@ WORKERS ?= 3
 EXAMPLES ?= 5000
 WAITS ?= 5000
 RUNS ?= 100
+PODS ?= 100
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz chaos bench bench-peers docs image audit sbom clean
+.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz chaos bench bench-peers scale docs image audit sbom clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -66,6 +67,10 @@ bench-peers: setup  ## what waiting takes here and with other tools, into docs/:
 	@tools/minio.sh >/dev/null
 	@tools/peers.sh >/dev/null
 	python -m tests.bench.comparison --runs=$(RUNS)
+	python -m tools.readme
+
+scale: setup cluster  ## many sensors at once on the kind cluster, into docs/: PODS=100
+	python -m tests.e2e.scale --pods=$(PODS)
 	python -m tools.readme
 
 docs: setup  ## write the README's tables and the rendered pod from the code

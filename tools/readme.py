@@ -15,7 +15,7 @@ from objectstore_watcher.errors import KINDS, Action, Kind
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from tests.bench import published
+from tests.bench import paper, published
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -115,8 +115,19 @@ def peers() -> str:
     return published.short_table(published.load()) + "\n"
 
 
+def scale() -> str:
+    """What many sensors take on one node, as it was measured."""
+    return paper.scale_table(paper.load()) + "\n"
+
+
+def on_paper() -> str:
+    """What ten thousand would take, from that."""
+    return paper.paper_table(paper.load()) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics, peers)
+    table.__name__: table
+    for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics, peers, scale, on_paper)
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from tests.bench import published
+import pytest
+
+from tests.bench import paper, published
 from tests.bench.instruments import MIB
 from tests.bench.published import HEADER, Measured, full_table, short_table
 from tests.servers import ROOT
@@ -26,6 +28,8 @@ ROW: dict[str, Any] = {
     "memory": 40 * MIB,
     "cpu": 12.34,
 }
+
+SCALE = {"main": "lean", "pods": 100, "memory": 100 * 60 * MIB, "cores": 0.2}
 
 
 def test_the_page_and_the_plot_are_those_of_the_published_figures() -> None:
@@ -65,3 +69,25 @@ def test_nothing_published_names_this_machine() -> None:
     for path in (ROOT / "docs").iterdir():
         assert "/work" not in path.read_text()
         assert str(ROOT) not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("took", "nodes"),
+    [
+        ({}, 91),  # by the kubelet's 110 pods
+        ({"memory": 100 * 182 * MIB}, 123),
+        ({"cores": 10.0}, 257),
+    ],
+)
+def test_nodes_are_those_of_what_is_scarce(took: dict[str, float], nodes: int) -> None:
+    assert paper.nodes({**SCALE, **took}) == nodes
+
+
+def test_on_paper_the_requests_and_their_price_follow_from_the_interval() -> None:
+    _, _, *lines = paper.paper_table({"rows": [SCALE]}).splitlines()
+    assert [line.strip("| ").split(" | ") for line in lines] == [
+        ["1 s", "10,167", "185%", "351", "586 GiB, 91", "771"],
+        ["10 s, the default", "1,017", "18%", "35", "586 GiB, 91", "454"],
+        ["60 s", "169", "3%", "6", "586 GiB, 91", "425"],
+        ["events of MinIO, and 60 s as the net", "167", "3%", "0", "586 GiB, 91", "419"],
+    ]
