@@ -79,7 +79,8 @@ def scale_table(figures: Mapping[str, Any]) -> str:
         "first of all uploads -> last outputs.pb": lambda row: f"{row['output']:.1f} s",
         "first of all uploads -> last main container ended, for Kubernetes": lambda row: f"{row['succeeded']:.0f} s",
     }
-    return table([head, *([name, *map(tell, rows)] for name, tell in lines.items())])
+    told = table([head, *([name, *map(tell, rows)] for name, tell in lines.items())])
+    return f"{told}\n\n{figures['date']}, {figures['machine']}, {figures['seconds']} s of waiting."
 
 
 def paper_table(figures: Mapping[str, Any]) -> str:

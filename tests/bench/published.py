@@ -152,7 +152,10 @@ def short_table(figures: Mapping[str, Any]) -> str:
         )
         for row in _exact(figures)
     ]
-    return table([head, *body])
+    measured_on = figures["machine"].partition(";")[0]
+    return (
+        f"{table([head, *body])}\n\n{figures['date']}, {measured_on}; {max(row.runs for row in _exact(figures))} waits."
+    )
 
 
 def drawn(figures: Mapping[str, Any]) -> str:

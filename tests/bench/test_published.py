@@ -57,7 +57,7 @@ def test_a_row_tells_each_figure_with_its_unit() -> None:
 
 
 def test_the_short_table_and_the_plot_leave_waits_among_many_objects_out() -> None:
-    figures = {"rows": [ROW, {**ROW, "name": "many", "objects": 900}]}
+    figures = {"date": "", "machine": "", "rows": [ROW, {**ROW, "name": "many", "objects": 900}]}
     assert "many" not in short_table(figures)
     drawing = published.drawn(figures)
     assert "many" not in drawing

@@ -193,7 +193,7 @@ def _rates(sensors: Sensors, seconds: float) -> _Rates:
 
 
 def _all_at_once(sensors: Sensors, pods: Sequence[str]) -> tuple[float, float]:
-    """Upload all objects; the seconds from the first of these to the last outputs.pb, and to the end of the last main."""
+    """Upload all objects; the seconds from the first of these to the last outputs.pb, and to the last main's end."""
     minio, api = sensors.cluster.minio, sensors.cluster.api
     began = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
