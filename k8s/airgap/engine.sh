@@ -81,6 +81,8 @@ configure_podman() {
 # Written by k8s/airgap/engine.sh of objectstore-sensor, which says why.
 [containers]
 default_ulimits = ["nofile=$files:$files", "nproc=$processes:$processes"]
+# The node is a container with all its pods in it: podman's 2048 processes are those of 80 sensors.
+pids_limit = 0
 
 [engine]
 runtime = "runc"

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, tool
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,9 @@ def api_requests(cluster: Cluster) -> float:
         r"^apiserver_request_total\{.*\} (\S+)$", cluster.kubectl("get", "--raw", "/metrics"), re.MULTILINE
     )
     return sum(map(float, counts))
+
+
+def most_processes() -> float:
+    """How many processes and threads the node may have, those of all its pods together."""
+    told = tool("node", "sh", "-c", "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null || true")
+    return min((float(word) for word in told.split() if word.isdigit()), default=float("inf"))

@@ -35,6 +35,9 @@ LEFT = 3 * GIB
 SMALL = {"cpu": "1m", "memory": "16Mi"}
 """Requests of both containers, for a hundred pods on two cores; their limits stay."""
 
+PROCESSES = 450, 25
+"""And threads: of the node itself, and of a sensor's pod, those of containerd among them."""
+
 BOUND = 900
 """Seconds that any step may take: a hundred flytekits start on two cores."""
 
@@ -82,6 +85,7 @@ def main() -> None:
     parser.add_argument("--main", choices=sorted(MAINS), action="append", help="only this one; nothing is published")
     arguments = parser.parse_args()
     cluster = clusters.up()
+    _check_processes(arguments.pods)
     found = []
     for name in arguments.main or MAINS:
         with _namespace(cluster) as sensors:
@@ -90,6 +94,16 @@ def main() -> None:
     told = {"date": time.strftime("%Y-%m-%d"), "machine": machine().partition(",")[0], "seconds": arguments.seconds}
     text = json.dumps({**told, "rows": [asdict(scale) for scale in found]}, indent=1) + "\n"
     print(text) if arguments.main else FIGURES.write_text(text)
+
+
+def _check_processes(pods: int) -> None:
+    """Refuse what would fail half-way: containers could not be started."""
+    may, needed = node.most_processes(), PROCESSES[0] + pods * PROCESSES[1]
+    if may < needed:
+        sys.exit(
+            f"error: {pods} sensors need about {needed} processes on the node, which may have {may:.0f};"
+            " write pids_limit = 0 under [containers] in podman's containers.conf, then: make kind-down"
+        )
 
 
 MAINS: dict[str, PythonTask] = {
@@ -117,7 +131,7 @@ def measure(sensors: Sensors, main: str, count: int, seconds: float) -> Scale:
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: _start(sensors, MAINS[main], name), pods))
-    _await(lambda: _sum(sensors, "objectstore_watcher_phase", 'phase="waiting"') == count, "all wait")
+    _await(lambda: _waiting(sensors) == count, "all wait")
     started = time.monotonic() - began
     time.sleep(SETTLED)
     _await(lambda: len(node.usage(sensors.cluster, sensors.namespace)) == count, "the kubelet has measured all")
@@ -144,6 +158,13 @@ def _start(sensors: Sensors, sensor: PythonTask, name: str) -> None:
     for container in [*manifest["spec"]["initContainers"], *manifest["spec"]["containers"]]:
         container["resources"]["requests"] = SMALL
     sensors.cluster.api.create_namespaced_pod(sensors.namespace, manifest)
+
+
+def _waiting(sensors: Sensors) -> float:
+    """How many wait. One that has failed never will."""
+    pods = sensors.cluster.api.list_namespaced_pod(sensors.namespace).items
+    assert not any(pod.status.phase == "Failed" for pod in pods), "a pod failed"
+    return _sum(sensors, "objectstore_watcher_phase", 'phase="waiting"')
 
 
 def _await(holds: Callable[[], bool], what: str) -> None:
