@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
@@ -60,6 +61,8 @@ without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="obj
 
 # For many at once (tests/e2e/scale.py), at the interval that users get.
 waits_with_flytekit = WaitForObjectStoreFile(timeout="1h", pod_template=TEMPLATE, **QUICK)
+if "main" in inspect.signature(WaitForObjectStoreFile.__init__).parameters:
+    waits_with_lean = WaitForObjectStoreFile(timeout="1h", main="lean")
 
 
 # What else can be waited for: see tests/features.py.
