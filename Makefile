@@ -5,10 +5,12 @@ PYTEST_ARGS ?=
 WORKERS ?= 0
 EXAMPLES ?= 5000
 WAITS ?= 5000
+RUNS ?= 100
+PODS ?= 100
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz chaos bench docs image audit sbom clean
+.PHONY: help setup cluster demo demo-kind kind-down test test-flyte lint fuzz chaos bench bench-peers scale docs image audit sbom clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -58,12 +60,22 @@ chaos: setup  ## waits under faults for long: WAITS=20000 SEED=1; make test runs
 	@tools/minio.sh >/dev/null
 	pytest tests/chaos --chaos-waits=$(WAITS) --chaos-seed=$(SEED)
 
-bench: setup  ## the figures of the README, measured here; what waits cost, beside other tools
+bench: setup  ## the figures of the README, measured here
 	@tools/minio.sh >/dev/null
-	@tools/peers.sh >/dev/null
 	python -m tests.bench
 
+bench-peers: setup  ## what waiting takes here and with other tools, into docs/: RUNS=100 for each, most of an hour
+	@tools/minio.sh >/dev/null
+	@tools/peers.sh >/dev/null
+	python -m tests.bench.comparison --runs=$(RUNS)
+	python -m tools.readme
+
+scale: setup cluster  ## many sensors at once on the kind cluster, into docs/: PODS=100
+	python -m tests.e2e.scale --pods=$(PODS)
+	python -m tools.readme
+
 docs: setup  ## write the README's tables, the rendered pod, the operator's rules and Grafana's dashboards from the code
+	python -m tests.bench.published
 	python -m tools.readme
 	python -m tests.k8s.test_manifests
 	python -m tools.dashboards

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints, for each tool that make bench compares the watcher with, its name and the Python of an environment of its
-# own that holds it; makes the environments on the first call (a minute, 500 MB). make test needs none of them.
+# Prints, for each tool that make bench-peers compares the watcher with, its name and the Python of an environment of its
+# own that holds it; makes the environments on the first call (a minute, 550 MB). make test needs none of them.
 . "$(dirname "$0")/lib.sh"
 
 export UV_PYTHON_DOWNLOADS=never
@@ -23,4 +23,5 @@ peer() {
 
 peer awscli "awscli==$AWSCLI_VERSION"
 peer flytekit "flytekit==$PEER_FLYTEKIT_VERSION" "s3fs==$S3FS_VERSION"
-peer airflow "apache-airflow==$AIRFLOW_VERSION" "apache-airflow-providers-amazon==$AIRFLOW_AMAZON_VERSION"
+peer s3fs "s3fs==$S3FS_VERSION"
+peer airflow "apache-airflow==$AIRFLOW_VERSION" "apache-airflow-providers-amazon[aiobotocore]==$AIRFLOW_AMAZON_VERSION"

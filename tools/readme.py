@@ -16,6 +16,7 @@ from objectstore_watcher.exits import EXITS
 from objectstore_watcher.metrics import Metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from tests.bench import paper, published
 from tools.dashboards.troubles import NONE, TROUBLES
 
 README = Path(__file__).parent.parent / "README.md"
@@ -118,8 +119,24 @@ def troubles() -> str:
     return _table(("trouble", "what it is, and what to do"), rows)
 
 
+def peers() -> str:
+    """What waiting takes here and elsewhere, as it was measured."""
+    return published.short_table(published.load()) + "\n"
+
+
+def scale() -> str:
+    """What many sensors take on one node, as it was measured."""
+    return paper.scale_table(paper.load()) + "\n"
+
+
+def on_paper() -> str:
+    """What ten thousand would take, from that."""
+    return paper.paper_table(paper.load()) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    table.__name__: table for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics, troubles)
+    table.__name__: table
+    for table in (sensor, flags, exits, files, patterns, manifests, errors, metrics, troubles, peers, scale, on_paper)
 }
 
 

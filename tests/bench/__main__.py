@@ -1,27 +1,16 @@
-"""``python -m tests.bench``: measures this product's speed and size, and what waits cost, and prints tables."""
+"""``python -m tests.bench``: measures this product's speed and size, and prints a table."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from tests.bench import comparison, events, lean, size, speed, waiters
-from tests.bench.instruments import Noise, RecordingProxy
-from tests.bench.laboratory import Laboratory, main_container
-from tests.bench.report import Figure, ms, p99, table
-from tests.conftest import CREDENTIAL_PREFIXES
-from tests.servers import MinioServer, minio_binary
-
-MEMORY = "/dev/shm"
-"""A file system in memory, as the marker volume of a pod is."""
+from tests.bench import events, lean, size, speed
+from tests.bench.laboratory import Laboratory, laboratory, main_container
+from tests.bench.report import Figure, machine, ms, p99, table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +24,6 @@ class Effort:
     polls: int
     imports: int
     objects: int
-    waits: int
-    looks: int
     listening: int
 
 
@@ -48,8 +35,6 @@ FULL = Effort(
     polls=10_000,
     imports=25,
     objects=1_000_000,
-    waits=3,
-    looks=5,
     listening=180,
 )
 QUICK = Effort(
@@ -60,8 +45,6 @@ QUICK = Effort(
     polls=1_000,
     imports=20,
     objects=50_000,
-    waits=1,
-    looks=3,
     listening=90,
 )
 
@@ -69,43 +52,17 @@ QUICK = Effort(
 def main() -> int:
     arguments = _arguments()
     effort = QUICK if arguments.quick else FULL
-    with _laboratory() as lab:
-        figures = _measured(lab, effort) if arguments.part != "costs" else []
-        if arguments.part != "figures":
-            _compare(lab, effort)
+    with laboratory() as lab:
+        figures = _measured(lab, effort)
     missed = any(figure.reached is False for figure in figures)
     return int(arguments.check and missed)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("figures", "costs"), help="only these (default: both)")
     parser.add_argument("--quick", action="store_true", help="fewer runs: three minutes instead of ten")
     parser.add_argument("--check", action="store_true", help="end with 1 where a limit is not kept")
     return parser.parse_args()
-
-
-@contextmanager
-def _laboratory() -> Iterator[Laboratory]:
-    """A MinIO server with a proxy before it, in an environment of its own."""
-    minio_binary()  # before HOME changes: these are cached there
-    waiters.peer_pythons()
-    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as place:
-        _own_environment(place)
-        with MinioServer(Path(place) / "minio") as minio, RecordingProxy(minio.port) as proxy, Noise() as noise:
-            os.environ.update(minio.flyte_env())  # for the watchers that are forked
-            lab = Laboratory(minio, proxy, noise, Path(place))
-            minio.client().make_bucket(lab.bucket)
-            yield lab
-
-
-def _own_environment(home: str) -> None:
-    """Hide the credentials and settings of the person who runs this."""
-    for name in list(os.environ):
-        if name.startswith(CREDENTIAL_PREFIXES):
-            del os.environ[name]
-    os.environ["HOME"] = home
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode, and so must these
 
 
 def _measured(lab: Laboratory, effort: Effort) -> list[Figure]:
@@ -124,20 +81,9 @@ def _measured(lab: Laboratory, effort: Effort) -> list[Figure]:
     return figures
 
 
-def _compare(lab: Laboratory, effort: Effort) -> None:
-    """Print what waits cost here and elsewhere."""
-    began, rows = time.monotonic(), []
-    for row in comparison.compare(lab, [*waiters.ours(), *waiters.peers()], effort.waits, effort.looks):
-        print(": ".join(row[:2]), file=sys.stderr)
-        rows.append(row)
-    _print_table(comparison.HEADER, rows, began)
-    print(f"{effort.waits} waits of {effort.looks} looks each; of the others: {waiters.versions()}.\n")
-    print("\n".join(f"- {line}." for line in comparison.METHOD))
-
-
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]], began: float) -> None:
     print(f"\n{table([head, *rows])}\n")
-    print(f"{_machine()}; {time.strftime('%Y-%m-%d')}, measured in {time.monotonic() - began:.0f} s.")
+    print(f"{machine()}; {time.strftime('%Y-%m-%d')}, measured in {time.monotonic() - began:.0f} s.")
 
 
 def _figures(lab: Laboratory, effort: Effort) -> Iterator[Figure]:
@@ -154,13 +100,6 @@ def _figures(lab: Laboratory, effort: Effort) -> Iterator[Figure]:
     yield size.scan_of_many(lab, effort.objects)
     yield size.many(lab)
     yield speed.import_of_contract(effort.imports)
-
-
-def _machine() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    model = models[0].partition(":")[2].strip() if models else platform.machine()
-    load = " ".join(f"{number:.1f}" for number in os.getloadavg())
-    return f"{os.cpu_count()} cores ({model}), load {load}, Python {platform.python_version()}, MinIO on loopback"
 
 
 if __name__ == "__main__":

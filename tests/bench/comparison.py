@@ -1,86 +1,70 @@
-"""What a wait costs here and elsewhere: each tool really waits for an object, behind the proxy that counts."""
+"""``python -m tests.bench.comparison``: what waiting takes here and elsewhere; each tool really waits for an object.
+
+Writes the figures, a table and a plot: ``docs/bench-peers.*``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import io
-import os
+import random
 import statistics
-import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 from minio.commonconfig import SnowballObject
 
-from tests.bench import cost
-from tests.bench.instruments import MIB, Usage
-from tests.bench.laboratory import Laboratory
+from tests.bench import cost, published, waiters
+from tests.bench.laboratory import Laboratory, laboratory
+from tests.bench.published import Measured
+from tests.bench.report import machine, ms, p99
+from tests.bench.tool import Tool
 from tests.bench.waiters import Waiter, name_of
-from tests.servers import MinioServer, eventually
+from tests.servers import eventually
 
-COMMON_INTERVAL = 10.0
-"""Seconds between two looks at which all are compared: this product's default."""
-
-HEADER = (
-    "who waits",
-    "requests of a look",
-    "looks like that",
-    "a look each",
-    "requests an hour",
-    "$ an hour",
-    f"$ an hour, a look each {COMMON_INTERVAL:g} s",
-    "memory",
-    "PUT just after a look -> end",
-)
+HOUR = 3600
 
 
-METHOD = (
-    "each tool really waits behind a TCP proxy that counts its requests, with its own settings but for the interval;"
-    " its first look, in which it sets itself up, is left out, and of the others the usual one counts",
-    "requests and dollars of an hour: that look at the tool's own interval, by AWS's list prices for S3 Standard in"
-    " us-east-1; on AWS, `exact` asks one GET more in 60 looks, which MinIO makes unnecessary, and `glob` one LIST more"
-    " where the prefix holds whole pages of 1,000 objects",
-    "memory: the most resident bytes of the waiting process in any run",
-    "end: the median time from the return of a PUT just after a look to the end of the process, at the"
-    " interval named beside it",
-    "flytekit's sensor runs in its local loop, a look a second; the interval in the table is that of Flyte's engine",
-)
-"""How it is done, for the reader of the table."""
+def main() -> None:
+    arguments = _arguments()
+    everybody = [*waiters.ours(), *waiters.peers()]
+    chosen = [waiter for waiter in everybody if arguments.only in waiter.name]
+    began = time.monotonic()
+    with laboratory() as lab:
+        rows = [_told(measured) for measured in compare(lab, chosen, arguments.runs, arguments.seconds)]
+        late = p99([late for _, late in lab.noise.late])
+    method = f"{machine()}; a sleep of {ms(lab.noise.PAUSE)} ended {ms(late)} late at p99; {waiters.versions()}"
+    passed = time.monotonic() - began
+    print(f"measured in {passed / 60:.0f} minutes", file=sys.stderr)
+    if len(chosen) == len(everybody):
+        published.write(rows, time.strftime("%Y-%m-%d"), method, arguments.seconds, STARTS)
+    print(published.full_table(rows))
 
 
-@dataclass(frozen=True)
-class Wait:
-    """A wait: the requests of each look, resident bytes while it lasted, seconds from the return of PUT to its end."""
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.comparison", description=__doc__)
+    parser.add_argument("--runs", type=int, default=100, help="objects that each tool waits for (default: 100)")
+    parser.add_argument("--seconds", type=int, default=60, help="how long each waits to be measured (default: 60)")
+    parser.add_argument("--only", default="", help="only those whose name has this in it; nothing is written to docs/")
+    return parser.parse_args()
 
-    looks: Sequence[Mapping[str, int]]
-    rss: int
-    taken: float
+
+def _told(measured: Measured) -> Measured:
+    found = f"median {ms(measured.p50)}, p99 {ms(measured.p99)}, n = {measured.runs}"
+    print(f"{measured.name}: {found}; start {measured.start:.2f} s", file=sys.stderr)
+    return measured
 
 
-def compare(lab: Laboratory, waiters: Sequence[Waiter], runs: int, looks: int) -> Iterator[tuple[str, ...]]:
-    """A row of the table for each of ``waiters``, each of which waits ``runs`` times for ``looks`` looks."""
-    for objects in sorted({waiter.objects for waiter in waiters if waiter.objects}):
+def compare(lab: Laboratory, chosen: Sequence[Waiter], runs: int, seconds: int) -> Iterator[Measured]:
+    """What was measured of each of ``chosen``, which waits ``runs`` times, and once for ``seconds``."""
+    for objects in sorted({waiter.objects for waiter in chosen if waiter.objects}):
         _fill(lab, objects)
-    for waiter in waiters:
-        yield row(waiter, [_wait(lab, waiter, looks) for _ in range(runs)])
-
-
-def row(waiter: Waiter, waits: Sequence[Wait]) -> tuple[str, ...]:
-    """What is told of ``waits``."""
-    looks = [look for wait in waits for look in wait.looks]
-    look = cost.usual(looks)
-    return (
-        waiter.name,
-        cost.told(look),
-        f"{looks.count(look)} of {len(looks)}",
-        f"{waiter.default:g} s",
-        f"{sum(look.values()) * 3600 / waiter.default:,.0f}",
-        *(f"{cost.dollars_per_hour(look, interval):.6f}" for interval in (waiter.default, COMMON_INTERVAL)),
-        f"{max(wait.rss for wait in waits) / MIB:.0f} MiB",
-        f"{statistics.median(wait.taken for wait in waits):.2f} s at {waiter.interval:g} s",
-    )
+    for waiter in chosen:
+        yield _measure(lab, waiter, max(2, runs // waiter.fewer), seconds)
 
 
 def _fill(lab: Laboratory, objects: int) -> None:
@@ -94,41 +78,100 @@ def _prefix(objects: int) -> str:
     return f"many-{objects}/"
 
 
-def _wait(lab: Laboratory, waiter: Waiter, looks: int) -> Wait:
-    """One wait, whose first look is left out: tools set themselves up in it."""
-    name, apart, requests = uuid.uuid4().hex, waiter.interval / 2, lab.proxy.requests
-    key = f"{_prefix(waiter.objects)}x.{name}" if waiter.objects else name
-    pattern = f"{_prefix(waiter.objects)}*.{name}" if waiter.objects else name
-    requests.clear()
-    with _running(lab, waiter.command(f"s3://{lab.bucket}/{pattern}")) as process:
-        eventually(lambda: len(cost.looks(requests, apart)) > looks, f"looks of {waiter.name}", timeout=120)
-        eventually(lambda: time.monotonic() - requests[-1][0] > apart / 2, "the end of a look")
-        seen, rss = cost.looks(list(requests), apart)[1:], Usage.of(process.pid).rss
-        lab.minio.put(lab.bucket, key)
-        returned = time.monotonic()
-        status = process.wait(timeout=60)
-        taken = time.monotonic() - returned
-    assert status == 0, f"{waiter.name} ended with {status}"
+STARTS = 5
+"""Fresh processes of a tool that lasts whose start is measured."""
+
+
+def _measure(lab: Laboratory, waiter: Waiter, runs: int, seconds: int) -> Measured:
+    with Tool(lab, waiter) as tool:
+        waits = [_wait(lab, waiter, tool, fresh=number < STARTS) for number in range(runs)]
+        starts = [wait.start for wait in waits if wait.start]
+        found = [wait.found for wait in waits]
+        tool.end()
+        key = _begin(lab, waiter, tool)
+        hour = _hour(lab, tool, waiter.interval / 2, max(seconds, 2 * waiter.interval))
+        _found(lab, tool, key)
+    return Measured(
+        name=waiter.name,
+        interval=waiter.interval,
+        default=waiter.default,
+        objects=waiter.objects or 0,
+        runs=len(found),
+        p50=round(statistics.median(found), 4),
+        p99=round(p99(found), 4),
+        start=round(statistics.median(starts), 3),
+        default_dollars=cost.dollars_per_hour(hour.look, waiter.default),
+        **asdict(hour),
+    )
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """Seconds from the start of fresh processes to their first request, and from the return of PUT to its notice."""
+
+    start: float | None
+    found: float
+
+
+def _wait(lab: Laboratory, waiter: Waiter, tool: Tool, *, fresh: bool) -> _Wait:
+    if fresh:
+        tool.end()
+    before = tool.began
+    key = _begin(lab, waiter, tool)
+    start = lab.proxy.requests[0][0] - tool.began if tool.began != before else None
+    time.sleep(random.uniform(0, waiter.interval))
+    return _Wait(start, _found(lab, tool, key))
+
+
+def _begin(lab: Laboratory, waiter: Waiter, tool: Tool) -> str:
+    """Begin to wait, and see the first look done: tools set themselves up in it, or subscribe. Returns the key."""
+    name, quiet = uuid.uuid4().hex, waiter.interval / 4
+    lab.proxy.requests.clear()
+    prefix = _prefix(waiter.objects) if waiter.objects else ""
+    tool.begin(f"s3://{lab.bucket}/{prefix}{'*.' if prefix else ''}{name}")
+    eventually(lambda: bool(lab.proxy.requests), f"the first look of {waiter.name}", timeout=120)
+    eventually(lambda: time.monotonic() - lab.proxy.requests[-1][0] > quiet, "the end of a look")
+    return f"{prefix}{'x.' if prefix else ''}{name}"
+
+
+def _found(lab: Laboratory, tool: Tool, key: str) -> float:
+    """Put the object; returns the seconds that the tool needs to notice it."""
+    assert tool.still_waits(), "it ended before its object was there"
+    lab.minio.put(lab.bucket, key)
+    returned = time.monotonic()
+    seconds = tool.noticed() - returned
     lab.minio.client().remove_object(lab.bucket, key)
-    return Wait(seen, rss, taken)
+    return seconds
 
 
-@contextmanager
-def _running(lab: Laboratory, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """``command``, with the settings by which each of the tools finds the server and its credentials."""
-    home = {name: os.environ[name] for name in ("PATH", "HOME")}
-    aws = {
-        "AWS_ACCESS_KEY_ID": MinioServer.ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": MinioServer.SECRET_KEY,
-        "AWS_ENDPOINT_URL": lab.proxy.endpoint,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    flyte = {**lab.minio.flyte_env(), "FLYTE_AWS_ENDPOINT": lab.proxy.endpoint}
-    airflow = {"AIRFLOW_HOME": str(lab.place / "airflow"), "AIRFLOW_CONN_AWS_DEFAULT": "aws://"}
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env={**home, **aws, **flyte, **airflow}, stdout=quiet, stderr=quiet)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+@dataclass(frozen=True)
+class _Hour:
+    """What an hour of waiting takes: see `Measured`."""
+
+    look: dict[str, int]
+    requests: int
+    dollars: float
+    memory: int
+    cpu: float
+
+
+def _hour(lab: Laboratory, tool: Tool, apart: float, seconds: float) -> _Hour:
+    """Measured for ``seconds``, and scaled."""
+    began, cpu, listens = time.monotonic(), tool.cpu(), lab.proxy.listens
+    time.sleep(seconds)
+    cpu, passed = tool.cpu() - cpu, time.monotonic() - began
+    seen = [(arrived, name) for arrived, name in lab.proxy.requests if began < arrived < began + passed]
+    requests = Counter(name for _, name in seen)
+    requests["GET"] += lab.proxy.listens - listens
+    scale = HOUR / passed
+    return _Hour(
+        look=cost.usual(cost.looks(seen, apart)),
+        requests=round(requests.total() * scale),
+        dollars=cost.dollars(requests) * scale,
+        memory=tool.rss(),
+        cpu=round(cpu * scale, 2),
+    )
+
+
+if __name__ == "__main__":
+    main()

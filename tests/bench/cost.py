@@ -46,13 +46,22 @@ def usual(looks: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return dict(statistics.mode(tuple(sorted(look.items())) for look in looks))
 
 
+def dollars(requests: Mapping[str, int]) -> float:
+    """What requests cost, by operation.
+
+    Raises:
+        KeyError: an operation has no price.
+    """
+    return sum(DOLLARS_PER_1000[name] * number for name, number in requests.items()) / 1000
+
+
 def dollars_per_hour(look: Mapping[str, int], interval: float) -> float:
     """What the requests of an hour cost with a look each ``interval`` seconds.
 
     Raises:
         KeyError: an operation has no price.
     """
-    return sum(DOLLARS_PER_1000[name] * number for name, number in look.items()) / 1000 * 3600 / interval
+    return dollars(look) * 3600 / interval
 
 
 def told(look: Mapping[str, int]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,11 @@ from pathlib import Path
 from objectstore_watcher.contract import Request
 
 from tests.bench.instruments import Noise, RecordingProxy
-from tests.servers import ROOT, MinioServer, eventually
+from tests.conftest import CREDENTIAL_PREFIXES
+from tests.servers import ROOT, MinioServer, eventually, minio_binary
+
+MEMORY = "/dev/shm"
+"""A file system in memory, as the marker volume of a pod is."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,28 @@ class Laboratory:
     def put(self, uri: str) -> None:
         """Make it be there."""
         self.minio.put(self.bucket, uri.rpartition("/")[2])
+
+
+@contextmanager
+def laboratory() -> Iterator[Laboratory]:
+    """A MinIO server with a proxy before it, in an environment of its own."""
+    minio_binary()  # before HOME changes: these are cached there
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as place:
+        _own_environment(place)
+        with MinioServer(Path(place) / "minio") as minio, RecordingProxy(minio.port) as proxy, Noise() as noise:
+            os.environ.update(minio.flyte_env())  # for the watchers that are forked
+            lab = Laboratory(minio, proxy, noise, Path(place))
+            minio.client().make_bucket(lab.bucket)
+            yield lab
+
+
+def _own_environment(home: str) -> None:
+    """Hide the credentials and settings of the person who runs this."""
+    for name in list(os.environ):
+        if name.startswith(CREDENTIAL_PREFIXES):
+            del os.environ[name]
+    os.environ["HOME"] = home
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode, and so must these
 
 
 class Main:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,3 +67,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, whose first row is its head."""
     head, *body = rows
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
+
+
+def machine() -> str:
+    """What it was measured on."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = models[0].partition(":")[2].strip() if models else platform.machine()
+    load = " ".join(f"{number:.1f}" for number in os.getloadavg())
+    return f"{os.cpu_count()} cores ({model}), load {load}, Python {platform.python_version()}, MinIO on loopback"

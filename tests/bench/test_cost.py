@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.comparison import HEADER, Wait, row
 from tests.bench.cost import dollars_per_hour, looks, operation, told, usual
-from tests.bench.instruments import MIB
-from tests.bench.waiters import Waiter
 
 
 @pytest.mark.parametrize(
@@ -65,20 +62,3 @@ def test_an_operation_without_a_price_is_an_error() -> None:
 def test_a_look_is_told_in_words() -> None:
     assert told({"LIST": 11}) == "11 LIST"
     assert told({"LIST": 1, "HEAD": 1}) == "1 HEAD, 1 LIST"
-
-
-def test_a_row_tells_the_usual_look_at_the_tool_s_own_interval_and_at_the_common_one() -> None:
-    waiter = Waiter(name="tool", command=lambda uri: [], default=60, interval=5)
-    usually, torn = {"HEAD": 1, "LIST": 1}, {"HEAD": 1}
-    waits = [Wait([usually, torn], rss=30 * MIB, taken=4.9), Wait([usually, usually], rss=40 * MIB, taken=4.2)]
-    assert dict(zip(HEADER, row(waiter, waits), strict=True)) == {
-        "who waits": "tool",
-        "requests of a look": "1 HEAD, 1 LIST",
-        "looks like that": "3 of 4",
-        "a look each": "60 s",
-        "requests an hour": "120",
-        "$ an hour": "0.000324",
-        "$ an hour, a look each 10 s": "0.001944",
-        "memory": "40 MiB",
-        "PUT just after a look -> end": "4.55 s at 5 s",
-    }

@@ -67,6 +67,10 @@ impatient = WaitForObjectStoreFile(poll_interval=1, timeout=5, pod_template=TEMP
 
 without_image = WaitForObjectStoreFile(pod_template=TEMPLATE, watcher_image="objectstore-watcher:never-built", **QUICK)
 
+# For many at once (tests/e2e/scale.py), at the interval that users get.
+waits_with_flytekit = WaitForObjectStoreFile(timeout="1h", pod_template=TEMPLATE, **QUICK)
+waits_with_lean = WaitForObjectStoreFile(timeout="1h", main="lean")
+
 
 # What else can be waited for: see tests/features.py.
 WAIT: dict[str, Any] = {"poll_interval": 1, "timeout": "10m", "pod_template": TEMPLATE, **QUICK}

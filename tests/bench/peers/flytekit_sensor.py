@@ -1,4 +1,4 @@
-"""flytekit's FileSensor, which asks s3fs, in its own local loop of one look a second: ``flytekit_sensor.py URI``."""
+"""flytekit's FileSensor, which asks s3fs, in its own local loop of one look a second."""
 
 from __future__ import annotations
 
@@ -6,4 +6,7 @@ import sys
 
 from flytekit.sensor import FileSensor
 
-FileSensor(name="wait")(path=sys.argv[1])
+sensor = FileSensor(name="wait")
+for line in sys.stdin:
+    sensor(path=line.strip())
+    print("noticed", flush=True)
