@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any
 
+from flytekit import TaskMetadata, task
 from flytekit.core.python_function_task import PythonInstanceTask
 from objectstore_watcher.errors import InvalidArgument
 
@@ -14,6 +15,13 @@ HIGHEST_PORT = 65535
 
 _LATE = {"labels", "annotations"}
 """What flytekit takes from its ``**kwargs``."""
+
+_OF_FUNCTIONS = {
+    "metadata": "write @task(..., retries=..., timeout=...)",
+    "name": "the task is called as the function is",
+    "output": "let the function return it",
+}
+"""Arguments of sensors, and what to do about them with a decorated function."""
 
 
 def check_port(port: int | None) -> None:
@@ -40,10 +48,33 @@ def check_options(options: Iterable[str], own: type[Any]) -> None:
     known = _LATE.union(*(_parameters(cls) for cls in (own, *PythonInstanceTask.__mro__)))
     for name in options:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            raise InvalidArgument(
-                name, "is no argument of a sensor", cure=f"did you mean {close[0]}?" if close else "remove it"
-            )
+            is_metadata = name in _parameters(TaskMetadata)
+            cure = f"write metadata=metadata({name}=...)" if is_metadata else _closest(name, known)
+            raise InvalidArgument(name, "is no argument of a sensor", cure=cure)
+
+
+def check_wait_options(positional: Sequence[object], options: Iterable[str], own: Sequence[str]) -> None:
+    """Refuse arguments that `ObjectStoreWait`, whose are ``own``, does not take."""
+    if positional:
+        raise InvalidArgument("ObjectStoreWait", "takes arguments by name only", cure='write timeout="1h", say')
+    for name in (name for name in options if name not in own):
+        if name in signature(task).parameters:
+            raise InvalidArgument(name, "is an argument of the decorator", cure=f"write @task(..., {name}=...)")
+        raise InvalidArgument(
+            name, "is no argument of ObjectStoreWait", cure=_OF_FUNCTIONS.get(name) or _closest(name, own)
+        )
+
+
+def given_path(name: str, inputs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a path, a file, a list
+    """The input that holds the path; flytekit does not miss it in local calls."""
+    if name not in inputs:
+        raise InvalidArgument(f"input {name!r}", "is missing", cure=f"call the task with {name}=...")
+    return inputs[name]
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else "remove it"
 
 
 def _parameters(cls: type[Any]) -> set[str]:

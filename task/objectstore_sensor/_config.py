@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,8 +27,17 @@ DEFAULT_LINGER = 30.0
 _PLACEHOLDER = "s3://bucket/key"
 
 
+class WaitClass(type):
+    """The class of `ObjectStoreWait` itself: refuses what is no argument of it, with a cure."""
+
+    def __call__(cls, *args: object, **options: object) -> Any:  # noqa: ANN401  # as any class
+        """Make a configuration."""
+        _arguments.check_wait_options(args, options, [each.name for each in fields(cls)])  # type: ignore[arg-type]
+        return super().__call__(**options)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ObjectStoreWait:
+class ObjectStoreWait(metaclass=WaitClass):
     """Configuration of a task that waits for an object before its function runs: ``@task(task_config=...)``.
 
     Attributes:

@@ -11,8 +11,8 @@ from flytekit import FlyteFile, TaskMetadata
 from flytekit.core.python_function_task import AsyncPythonFunctionTask, PythonFunctionTask
 from flytekit.extend import TaskPlugins
 
-from objectstore_sensor import _metadata
-from objectstore_sensor._config import ObjectStoreWait
+from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor._config import ObjectStoreWait, WaitClass
 from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._lean import LEAN
 from objectstore_sensor._watched import WatchedTask
@@ -90,9 +90,13 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401
         """Wait for the object, then run the function."""
-        given = kwargs[self._wait.input]
+        inputs = {
+            **self.python_interface.default_inputs_as_kwargs,
+            **kwargs,
+        }  # flytekit leaves defaults to the function
+        given = _arguments.given_path(self._wait.input, inputs)
         path = [_path(each) for each in given] if isinstance(given, list) else _path(given)
-        self._wait_for(path, kwargs)
+        self._wait_for(path, inputs)
         kind = AsyncPythonFunctionTask if self._is_async else PythonFunctionTask
         return kind.execute(self, **kwargs)
 
@@ -108,4 +112,14 @@ def _path(value: str | FlyteFile) -> str:
     return value if isinstance(value, str) else str(value.remote_source or value.path)
 
 
+class _WithoutParentheses(AsyncPythonFunctionTask[Any]):
+    """What flytekit makes where the class is given for a configuration: a task that would not wait."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise InvalidArgument(
+            "task_config", "is the class ObjectStoreWait, not a configuration", cure="write ObjectStoreWait(...)"
+        )
+
+
 TaskPlugins.register_pythontask_plugin(ObjectStoreWait, ObjectStoreWaitTask)
+TaskPlugins.register_pythontask_plugin(WaitClass, _WithoutParentheses)

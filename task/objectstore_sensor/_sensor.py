@@ -226,7 +226,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``path`` and return it; for a pattern, the first object that matches."""
-        path: str = kwargs["path"]
+        path: str = _arguments.given_path("path", kwargs)
         spec, ready = self._wait_for(path, kwargs)
         if spec.match == "manifest":
             return _output.file(self._output, path)
@@ -286,7 +286,7 @@ class WaitForObjectStoreFiles(WaitForObjectStoreFile):
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401  # flytekit's signature
         """Wait for ``paths`` and return those that are there, or the objects that they stand for."""
-        return _output.values(self._output, *self._wait_for(kwargs["paths"], kwargs))
+        return _output.values(self._output, *self._wait_for(_arguments.given_path("paths", kwargs), kwargs))
 
 
 def _location(task: PythonTask) -> str | None:

@@ -49,6 +49,29 @@ class TestLocally:
         minio.put(bucket, "there", b"123")
         assert decorated.where(day=10, orders=f"s3://{bucket}/there") == f"10 s3://{bucket}/there"
 
+    def test_the_path_can_be_a_default(self, module: Module, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        user = module(
+            "@task(task_config=ObjectStoreWait(timeout=0.2))\n"
+            f"def consume(path: str = {str(tmp_path / 'file')!r}) -> str: return path\n"
+            "@workflow\n"
+            "def whole() -> str: return consume()\n"
+            "@task(task_config=ObjectStoreWait(timeout=0.2))\n"
+            f"def never(path: str = {str(tmp_path / 'absent')!r}) -> str: return path\n"
+            "from datetime import datetime\n"
+            "@task(task_config=ObjectStoreWait(timeout=0.2, newer_than=FromInput('day')))\n"
+            f"def new(path: str = {str(tmp_path / 'file')!r}, day: datetime = datetime(2199, 1, 1)) -> None: ...\n"
+        )
+        assert user.consume() == user.whole() == str(tmp_path / "file")
+        with pytest.raises(DeadlineExceeded):
+            user.never()
+        with pytest.raises(DeadlineExceeded, match="is older than 2199"):
+            user.new()
+
+    def test_without_a_path_it_says_so(self) -> None:
+        with pytest.raises(InvalidArgument, match=r"^input 'path': is missing; call the task with path="):
+            decorated.same()
+
     def test_each_element_of_a_map_waits_for_its_own(
         self, later: str, tmp_path: Path, flyte_env: dict[str, str]
     ) -> None:
@@ -165,6 +188,28 @@ class TestRefused:
     def test_a_bad_option_when_the_configuration_is_made(self, options: dict[str, Any]) -> None:
         with pytest.raises(InvalidArgument):
             ObjectStoreWait(**options)
+
+    @pytest.mark.parametrize("function", ["def", "async def"])
+    def test_the_class_in_place_of_a_configuration(self, module: Module, function: str) -> None:
+        with pytest.raises(InvalidArgument, match=r"^task_config: is the class .*; write ObjectStoreWait\(\.\.\.\)"):
+            module(f"@task(task_config=ObjectStoreWait)\n{function} consume(path: str) -> str: return path\n")
+
+    @pytest.mark.parametrize(
+        ("argument", "told"),
+        [
+            ("poll_intervall=3", "poll_intervall: is no argument of ObjectStoreWait; did you mean poll_interval?"),
+            ("retries=3", "retries: is an argument of the decorator; write @task(..., retries=...)"),
+            ("pod_template=None", "pod_template: is an argument of the decorator"),
+            ("metadata=metadata()", "metadata: is no argument of ObjectStoreWait; write @task(..., retries=...,"),
+            ("output=str", "output: is no argument of ObjectStoreWait; let the function return it"),
+            ("colour='red'", "colour: is no argument of ObjectStoreWait; remove it"),
+            ("3", "ObjectStoreWait: takes arguments by name only; write timeout="),
+        ],
+    )
+    def test_what_is_no_argument(self, module: Module, argument: str, told: str) -> None:
+        with pytest.raises(InvalidArgument) as refused:
+            module(f"wait = ObjectStoreWait({argument})\n")
+        assert told in str(refused.value)
 
     def test_a_second_container(self, module: Module) -> None:
         user = module(

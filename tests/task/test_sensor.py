@@ -106,6 +106,8 @@ class TestBadArguments:
             ("poll_intervall", r"did you mean poll_interval\?$"),
             ("retry", r"."),
             ("pod_templates", r"did you mean pod_template\?$"),
+            ("retries", r"write metadata=metadata\(retries=\.\.\.\)$"),
+            ("cache", r"write metadata=metadata\(cache=\.\.\.\)$"),
             ("xyzzy", r"remove it$"),
         ],
     )
