@@ -279,6 +279,7 @@ class WatchSpec:
                 f"{self.expected_within:g} s is longer than the timeout of {self.timeout:g} s",
                 cure="lower it, or raise the timeout",
             )
+        self._check_flag_is_another()
         if self.endpoint:
             location = locations[0]
             cloud = location.cloud if isinstance(location, CloudLocation) else ""
@@ -310,6 +311,13 @@ class WatchSpec:
             raise InvalidArgument(
                 title("match"), "a web server has no list of what it has", cure="use match=exact with the whole URL"
             )
+
+    def _check_flag_is_another(self) -> None:
+        """Refuse a path that is also the flag: nothing counts that only says that others are complete."""
+        beside = {uri[: uri.rfind("/") + 1] + self.flag for uri in self.uris} if self.flag else set()
+        both = sorted({self.flag, *beside}.intersection(self.uris))
+        if both and self.match != "manifest":
+            raise InvalidArgument(title("flag"), f"{both[0]!r} is the path itself", cure="leave one of them out")
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -649,6 +657,7 @@ class Ready:
         uri: the path, as it was asked; of several, the first and how many there were.
         objects: those that count, path by path as they were asked for, and in the order of their keys; none where
             their absence was waited for.
+        gone: the paths where nothing is, as they were asked for, where that was waited for.
         detected_at: when the watcher saw it, ISO 8601 in UTC.
         detected_by: ``event`` where an event caused the look that found it, else ``poll``.
         polls: looks that were needed.
@@ -661,6 +670,7 @@ class Ready:
 
     uri: str
     objects: tuple[Matched, ...] = ()
+    gone: tuple[str, ...] = ()
     detected_at: str = ""
     detected_by: str = "poll"
     polls: int = 0
@@ -673,6 +683,9 @@ class Ready:
         """The marker of a JSON object."""
         told = known(cls, values)
         told["objects"] = tuple(Matched.from_mapping(each) for each in told.get("objects", ()))
+        told["gone"] = tuple(told.get("gone", ()))
+        if not all(isinstance(path, str) for path in told["gone"]):
+            raise TypeError("'gone' has what is no path")
         return cls(**_with_history(told))
 
 

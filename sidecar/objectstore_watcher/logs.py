@@ -75,8 +75,10 @@ def told(ready: Ready) -> str:
     if len(ready.objects) == 1:
         (found,) = ready.objects
         return f"ready: {found.uri} ({found.size} bytes)"
-    size = sum(each.size for each in ready.objects)
-    return f"ready: {ready.uri} ({f'{len(ready.objects)} objects, {size} bytes' if ready.objects else 'gone'})"
+    if not ready.objects:
+        first, *others = ready.gone or (ready.uri,)
+        return f"ready: {first}{f' and {len(others)} more' if others else ''} (gone)"
+    return f"ready: {ready.uri} ({len(ready.objects)} objects, {sum(each.size for each in ready.objects)} bytes)"
 
 
 def ended(answer: Ready | Failed) -> str:

@@ -70,10 +70,10 @@ def found_for(spec: WatchSpec, ready: Ready) -> list[str]:
     Raises:
         MarkerError: one of them was not asked for: somebody else than the watcher wrote the marker.
     """
-    if spec.absent or (spec.match == "exact" and spec.require == "all"):
+    if spec.require == "all" and (spec.absent or spec.match == "exact"):
         return [spec.uri] if isinstance(spec.uri, str) else list(spec.uri)
-    found = [each.uri for each in ready.objects]
-    was_asked = _asked(spec)
+    found = list(ready.gone) if spec.absent else [each.uri for each in ready.objects]
+    was_asked = set(spec.uris).__contains__ if spec.absent else _asked(spec)
     other = [each for each in found if not was_asked(each)]
     if other or not found:
         told = repr(other[0]) if other else "no object"

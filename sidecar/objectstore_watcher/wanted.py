@@ -187,6 +187,11 @@ class Wanted:
         met = (each for each in self._targets if self._is_met(each))
         return [(target, found) for target in met for found in self._seen[target].objects]
 
+    @property
+    def gone(self) -> Sequence[str]:
+        """The paths where nothing is, where that is what counts."""
+        return [each.uri for each in self._targets if self._spec.absent and self._is_met(each)]
+
     def _verdict(self) -> Verdict:
         if self._spec.require == "any":
             reasons = (self._seen.get(each, _NOTHING).unmet for each in self._targets)

@@ -301,6 +301,7 @@ class _Wait:
         ready = Ready(
             uri=self._request.spec.name,
             objects=tuple(_matched(target, found) for target, found in objects),
+            gone=tuple(self._wanted.gone),
             detected_at=now_iso(),
             detected_by="event" if self._hints.names else "poll",
             polls=self._polls,

@@ -13,6 +13,7 @@ import pytest
 from objectstore_watcher import wanted
 from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
+from objectstore_watcher.logs import told
 from objectstore_watcher.stores.s3 import AGAIN_IN_BATCH
 from objectstore_watcher.watch import Polled, Succeeded, watch
 
@@ -117,7 +118,15 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.remove("b"), 2: self.remove("a")})
         ready, unmet = wait([self.uri("a"), self.uri("b")], time, absent=True)
         assert ready.objects == ()
+        assert ready.gone == (self.uri("a"), self.uri("b"))
         assert unmet[1] == f"1 of 2 objects are gone; {self.uri('a')!r}: the object is still there"
+
+    def test_of_any_that_may_be_gone_those_that_are_gone_are_told(self) -> None:
+        self.put("there")()
+        asked = [self.uri("there"), self.uri("gone")]
+        ready, _ = wait(asked, VirtualTime(), absent=True, require="any")
+        assert (ready.objects, ready.gone) == ((), (asked[1],))
+        assert told(ready) == f"ready: {asked[1]} (gone)"
 
     def test_they_may_be_in_several_buckets(self) -> None:
         other = f"{self.bucket}-2"

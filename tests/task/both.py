@@ -46,6 +46,7 @@ GIVEN = {
     "odd": Case(asked="$(HOME)/{{.input}}/ключ\n'\""),
     "pattern": Case(asked="in/*.csv", options={"match": "glob", "min_count": 2}),
     "gone": Case(asked="in/lock", options={"absent": True}),
+    "any_gone": Case(of=SEVERAL, asked=["in/a.csv", "in/lock"], options={"absent": True, "require": "any"}),
     "flagged": Case(of=SEVERAL, asked=["in/b.csv", "in/a.csv", "in/b.csv"], options={"flag": "_SUCCESS"}),
     "first": Case(of=SEVERAL, asked=["never", "in/b.csv", "in/a.csv"], options={"require": "any"}),
     "single": Case(of=SEVERAL, asked=["in/a.csv"]),

@@ -39,6 +39,7 @@ seen_dying = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=0.5, metric
 matching = WaitForObjectStoreFile(match="glob", poll_interval=0.2, timeout="1h", metrics_port=None)
 all_of = WaitForObjectStoreFiles(poll_interval=0.2, timeout="1h", metrics_port=None)
 any_of = WaitForObjectStoreFiles(require="any", poll_interval=0.2, timeout="1h", metrics_port=None)
+any_gone = WaitForObjectStoreFiles(absent=True, require="any", poll_interval=0.2, timeout=30, metrics_port=None)
 listed = WaitForObjectStoreFiles(match="manifest", flag="_SUCCESS", poll_interval=0.2, timeout=30, metrics_port=None)
 
 as_file = WaitForObjectStoreFile(output=FlyteFile, poll_interval=0.2, timeout="1h", metrics_port=None)

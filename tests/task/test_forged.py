@@ -56,6 +56,13 @@ def test_main_returns_only_what_matches_its_pattern(marker_directory: Path, told
             sensors.matching.execute(path="s3://bucket/in/*.csv")
 
 
+@pytest.mark.parametrize("told", [[FORGED], [PATH, FORGED], []], ids=str)
+def test_main_returns_of_what_is_gone_only_what_it_asked_for(marker_directory: Path, told: list[str]) -> None:
+    (marker_directory / "ready").write_text(json.dumps({"version": 1, "uri": PATH, "gone": told}))
+    with pytest.raises(MarkerError, match=r"the marker tells of .*; find out who else writes there"):
+        sensors.any_gone.execute(paths=[PATH, f"{PATH}2"])
+
+
 @pytest.mark.parametrize(
     "objects", [[], [{"uri": "s3://other/key"}], [{"uri": PATH, "last_modified": "yesterday"}]], ids=str
 )

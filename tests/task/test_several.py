@@ -33,6 +33,11 @@ def test_those_that_are_there_come_back_where_any_is_enough(files: list[str]) ->
     assert sensors.any_of(paths=files[:1]) == files[:1]
 
 
+def test_those_that_are_gone_come_back_where_any_is_enough(module: Module, files: list[str]) -> None:
+    user = module("sensor = WaitForObjectStoreFiles(absent=True, require='any', timeout=5)\n")
+    assert user.sensor(paths=[*files, "/no/such/file"]) == ["/no/such/file"]
+
+
 def test_what_a_manifest_lists_comes_back(files: list[str], tmp_path: Path) -> None:
     for name, text in (("manifest", "a\nb\n"), ("_SUCCESS", "")):
         (tmp_path / name).write_text(text)
