@@ -31,7 +31,7 @@ from objectstore_watcher.contract import (
     variable,
 )
 from objectstore_watcher.durations import seconds, seconds_or_0
-from objectstore_watcher.errors import InvalidArgument, WaitError
+from objectstore_watcher.errors import InvalidArgument, WaitError, one_line
 from objectstore_watcher.exits import EXITS, Exit, Parser, code_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ OWN_OPTIONS = {
 }
 
 SWITCHES = {
-    "json": "write how the wait ended to standard output, as one JSON object: `ready` or `failed`, and its state"
+    "json": "write how the wait ended to standard output, as one JSON object: `ready` or `failed`, and its state;"
+    " where a signal ended it, the state `stopped`"
 }
 """Of this command alone."""
 
@@ -88,6 +89,7 @@ class Settings:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with one of `Exit`."""
     process.block()  # as __main__ did; for callers that did not come through it
+    process.open_standard_files()
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stderr.flush()
@@ -112,15 +114,46 @@ def run(argv: Sequence[str]) -> int:
     except WaitError as error:
         print(f"objectstore-watcher: error: {error}", file=sys.stderr)
         termination.leave(str(error))
-        if "--json" in argv:
-            _print_answer(Failed.of("", error))
+        if "--json" in _options(argv):
+            Printer().print_answer(Failed.of("", error))
         return code_of(error)
 
 
-def _print_answer(answer: Ready | Failed) -> None:
-    """What scripts read; the log goes to standard error."""
-    with suppress(OSError):
-        print(json.dumps({"state": answer.NAME, **asdict(answer)}), flush=True)
+class Printer:
+    """Writes to standard output how the wait ended, once, for scripts; the log goes to standard error.
+
+    Args:
+        is_wanted: whether that was asked for.
+
+    Attributes:
+        is_broken: it could not be written.
+    """
+
+    def __init__(self, is_wanted: bool = True) -> None:
+        self._is_due = is_wanted
+        self._lock = threading.Lock()  # the wait can end while a signal ends it
+        self.is_broken = False
+
+    def print_answer(self, answer: Ready | Failed) -> None:
+        """Tell the answer."""
+        self.print(answer.NAME, asdict(answer))
+
+    def print(self, state: str, fields: dict[str, Any]) -> None:
+        """Tell that state."""
+        with self._lock:
+            is_due, self._is_due = self._is_due, False
+            try:
+                if is_due:
+                    print(json.dumps({"state": state, **fields}), flush=True)
+            except OSError as error:
+                self.is_broken = True
+                told = f"--json: standard output cannot be written: {error.strerror}"
+                print(f"objectstore-watcher: error: {told}", file=sys.stderr)
+
+
+def _options(argv: Sequence[str]) -> Sequence[str]:
+    """What stands before ``--``: behind it are paths, whatever they look like."""
+    return argv[: argv.index("--")] if "--" in argv else argv
 
 
 def _refuse(argv: Sequence[str], error: WaitError) -> None:
@@ -128,8 +161,7 @@ def _refuse(argv: Sequence[str], error: WaitError) -> None:
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dir", default=os.environ.get(variable("dir"), ""))
     with suppress(InvalidArgument):
-        at = argv.index("--") if "--" in argv else len(argv)
-        if directory := parser.parse_known_args(argv[:at])[0].dir:
+        if directory := parser.parse_known_args(_options(argv))[0].dir:
             contract.refuse(Path(directory), "", error)
 
 
@@ -139,9 +171,9 @@ def parse(argv: Sequence[str]) -> Settings:
     Raises:
         InvalidArgument: one of them cannot be right.
     """
-    at = argv.index("--") if "--" in argv else len(argv)
-    flags = vars(_parser().parse_intermixed_args(argv[:at]))  # paths may stand before options and behind them
-    if paths := [*flags.pop("uri", ()), *argv[at + 1 :]]:
+    before = _options(argv)
+    flags = vars(_parser().parse_intermixed_args(before))  # paths may stand before options and behind them
+    if paths := [*flags.pop("uri", ()), *argv[len(before) + 1 :]]:
         flags["uri"] = paths
     names = ["uri", *(option.name for option in options()), *OWN_OPTIONS]
     values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
@@ -153,6 +185,8 @@ def parse(argv: Sequence[str]) -> Settings:
     as_json = bool(values.pop("json", False))
     if as_json and own["dir"]:
         raise InvalidArgument("--json", "has no effect with --dir", cure="read the markers, or use: status --json")
+    if as_json and sys.stdout is None:
+        raise InvalidArgument("--json", "standard output is closed", cure="open it, or leave --json out")
     log_format = own["log_format"] or "auto"
     if log_format not in LOG_FORMATS:
         raise InvalidArgument("--log-format", f"{log_format!r} is unknown", cure=f"use one of {', '.join(LOG_FORMATS)}")
@@ -229,7 +263,7 @@ def _run(settings: Settings) -> int:
 
     logs.configure(settings.log_format)
     metrics, event_log = Metrics(os.environ.get(EXECUTION_VARIABLE, "")), logs.EventLog()
-    recorder, stop = Recorder(), threading.Event()
+    recorder, printer, stop = Recorder(), Printer(settings.json), threading.Event()
     with LiveLine() as live:
 
         def observe(event: Event) -> None:
@@ -237,19 +271,24 @@ def _run(settings: Settings) -> int:
                 observer.observe(event)
             if recorder.answer and isinstance(event, Succeeded | GaveUp):
                 termination.leave(logs.ended(recorder.answer))
+                printer.print_answer(recorder.answer)  # before it lingers
 
         if settings.directory:
             return _serve(settings, settings.directory, metrics, observe, stop)
         assert settings.spec  # noqa: S101  # parse() gives one of the two
         code = _wait(settings, settings.spec, metrics, observe, stop)
-    if settings.json and recorder.answer:
-        _print_answer(recorder.answer)
-    return code
+        if code in {Exit.INTERRUPTED, Exit.TERMINATED}:
+            printer.print("stopped", {"uri": settings.spec.name, "signal": signal.Signals(code - 128).name})
+    return Exit.INTERNAL if printer.is_broken and code == Exit.READY else code
 
 
 def _told_to_stop(heard: int, name: str) -> int:
     """The exit code where a signal ended the wait for ``name``."""
-    termination.leave(f"{name}: told to stop by {signal.Signals(heard).name} before the wait ended")
+    from objectstore_watcher.logs import log
+
+    told = f"{one_line(name)}: told to stop by {signal.Signals(heard).name} before the wait ended"
+    log(logging.INFO, told)
+    termination.leave(told)
     return 128 + heard
 
 

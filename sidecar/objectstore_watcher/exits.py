@@ -27,7 +27,7 @@ class Exit(IntEnum):
 
 EXITS = {
     Exit.READY: "the object is there; with --dir: told to stop after the wait ended",
-    Exit.INTERNAL: "an error of this program's own",
+    Exit.INTERNAL: "an error of this program's own; or the object is there, and --json could not be written",
     Exit.USAGE: "an argument cannot be right; nothing was requested",
     Exit.DEADLINE: "the object did not appear in time",
     Exit.REFUSED: "waiting cannot help: bucket missing, no access, TLS",

@@ -6,12 +6,16 @@ and process 1 of a container would lose a signal that has no handler yet.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
+
+_STANDARD_ERROR = 2
 
 FINISHED = signal.SIGUSR1
 """Sent to this process's own main thread when the watching thread ends, or its last values were scraped."""
@@ -20,6 +24,14 @@ FINISHED = signal.SIGUSR1
 def block() -> None:
     """Keep the signals pending until `hear` takes them; to be called before threads are started."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING | {FINISHED})
+
+
+def open_standard_files() -> None:
+    """Open what the caller has closed (`2>&-`): else the next connection would be standard error, and read the log."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(opened)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115  # until the end
 
 
 def hear(timeout: float) -> int | None:

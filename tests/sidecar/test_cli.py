@@ -417,6 +417,19 @@ def test_with_json_why_it_failed_is_one_object_on_standard_output(start: Start, 
     ]
 
 
+def test_with_json_the_answer_does_not_wait_until_it_has_lingered(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    watcher = start("--json", "--linger=1h", "--metrics-address=127.0.0.1:0", tmp_path / "file")
+    assert watcher.process.stdout
+    assert json.loads(watcher.process.stdout.readline())["state"] == "ready"
+    assert watcher.process.poll() is None
+
+
+def test_behind_two_dashes_json_is_a_path(start: Start) -> None:
+    out, errors = start("--", "s3:/typo", "--json").process.communicate(timeout=30)
+    assert (out, "s3:/typo" in errors) == ("", True)
+
+
 def test_with_json_a_wrong_argument_is_told_so_too(start: Start) -> None:
     code, told, errors = answer(start, "s3:/typo")
     assert code == Exit.USAGE
@@ -424,10 +437,42 @@ def test_with_json_a_wrong_argument_is_told_so_too(start: Start) -> None:
     assert told[0]["message"] in errors
 
 
-def test_with_json_a_wait_that_was_stopped_has_no_answer(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_wait_that_was_stopped_says_so(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     watcher = start("--json", tmp_path / "absent")
-    watcher.process.send_signal(signal.SIGTERM)
-    assert watcher.process.communicate(timeout=30)[0] == ""
+    assert watcher.process.stderr
+    assert "waiting for" in watcher.process.stderr.readline()
+    watcher.process.send_signal(number)
+    out, errors = watcher.process.communicate(timeout=30)
+    assert json.loads(out) == {"state": "stopped", "uri": str(tmp_path / "absent"), "signal": number.name}
+    assert f"told to stop by {number.name} before the wait ended" in errors
+    assert watcher.process.returncode == 128 + number
+
+
+def shell(command: str, *paths: Path) -> subprocess.CompletedProcess[str]:
+    """A shell's command, in which $W is the watcher, and $1 the first of the paths."""
+    script = ["sh", "-c", command.replace("$W", " ".join(Watcher.COMMAND)), "sh", *map(str, paths)]
+    return subprocess.run(script, capture_output=True, text=True, check=False)
+
+
+def test_standard_error_may_be_closed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert shell('$W "$1" 2>&-', tmp_path / "file").returncode == Exit.READY
+    assert shell('$W "$1" --timeout=0.1 2>&- <&- >&-', tmp_path / "absent").returncode == Exit.DEADLINE
+
+
+def test_with_json_a_closed_standard_output_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = shell('$W --json "$1" >&-', tmp_path / "file")
+    assert (done.returncode, "--json: standard output is closed" in done.stderr) == (Exit.USAGE, True)
+
+
+def test_with_json_an_answer_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = shell('$W --json "$1" >/dev/full', tmp_path / "file")
+    assert done.returncode == Exit.INTERNAL
+    assert "error: --json: standard output cannot be written: No space left on device" in done.stderr
+    assert shell('$W --json --timeout=0.1 "$1" >/dev/full', tmp_path / "absent").returncode == Exit.DEADLINE
 
 
 def test_json_beside_markers_is_refused(start: Start, tmp_path: Path) -> None:
