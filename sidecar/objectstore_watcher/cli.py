@@ -33,6 +33,8 @@ from objectstore_watcher.contract import (
 from objectstore_watcher.durations import seconds, seconds_or_0
 from objectstore_watcher.errors import InvalidArgument, WaitError, one_line
 from objectstore_watcher.exits import EXITS, Exit, Parser, code_of
+from objectstore_watcher.uri import FileLocation
+from objectstore_watcher.uri import parse as parse_path
 
 if TYPE_CHECKING:
     from objectstore_watcher.metrics import Metrics
@@ -57,6 +59,8 @@ OWN_OPTIONS = {
     ),
     "log_format": ("|".join(LOG_FORMATS), "auto: text on a terminal, else JSON (default: auto)"),
 }
+
+_OF_SERVERS = {"endpoint", "region", "ca_file"}
 
 SWITCHES = {
     "json": "write how the wait ended to standard output, as one JSON object: `ready` or `failed`, and its state;"
@@ -213,7 +217,11 @@ def _spec(values: dict[str, Any], flags: dict[str, Any], is_sidecar: bool) -> Wa
     if "uri" in values:
         if "timeout" in values and "poll_interval" not in values:
             values["poll_interval"] = default_poll_interval(seconds(values["timeout"], title("timeout")))
-        return WatchSpec(**values)
+        spec = WatchSpec(**values)
+        if isinstance(parse_path(spec.uris[0]), FileLocation):  # a sensor's are for its paths elsewhere
+            for name in _OF_SERVERS.intersection(flags):
+                raise InvalidArgument(flag(name), "means nothing here: the path is a file", cure="leave it out")
+        return spec
     if not is_sidecar:
         raise InvalidArgument("PATH", "no path to wait for is given", cure="try objectstore-watcher s3://bucket/key")
     for option in options():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from objectstore_watcher.contract import Request, newer_than
@@ -58,7 +59,7 @@ class Conditions:
 
     def _judge_identity(self, found: Found) -> str:
         spec = self._spec
-        if spec.etag and found.etag != spec.etag:
+        if spec.etag and _folded(found.etag) != _folded(spec.etag):
             return f"has the ETag {found.etag}, not {spec.etag}" if found.etag else "has no ETag"
         if spec.sha256 and found.sha256 != spec.sha256:
             return f"has the SHA-256 {found.sha256}, not {spec.sha256}" if found.sha256 else _NO_CHECKSUM
@@ -77,6 +78,11 @@ class Conditions:
         seen = (since for each in self._unchanged.values() for _, since in each.values())
         ends = (since + self._spec.stable_for - self._clock() for since in seen)
         return min((end for end in ends if end > 0), default=math.inf)
+
+
+def _folded(etag: str) -> str:
+    """S3's ETags are hexadecimal, and some tools write that in capitals; what others mean by theirs, nobody knows."""
+    return etag.lower() if re.fullmatch(r"(?a)[0-9A-Fa-f]{32}(-\d+)?", etag) else etag
 
 
 _NO_CHECKSUM = "was stored without a SHA-256 of its whole content: upload it at once, with that checksum"

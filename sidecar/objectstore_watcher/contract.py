@@ -280,8 +280,12 @@ class WatchSpec:
                 cure="lower it, or raise the timeout",
             )
         self._check_flag_is_another()
+        self._check_server(locations[0])
+
+    def _check_server(self, location: paths.Location) -> None:
+        if self.region:
+            paths.check_region(self.region, title("region"))
         if self.endpoint:
-            location = locations[0]
             cloud = location.cloud if isinstance(location, CloudLocation) else ""
             paths.parse_endpoint(self.endpoint, title("endpoint"), cloud)
 
@@ -513,12 +517,24 @@ def newer_than(text: str, asked: datetime) -> float | None:
     try:
         moment = datetime.fromisoformat(_with_offset(text))
     except ValueError:
-        return asked.timestamp() - seconds(text, title("newer_than"))
+        return asked.timestamp() - _age(text)
     if moment.tzinfo is None:
         raise InvalidArgument(
             title("newer_than"), f"{text!r} is a time of no zone", cure="add Z for UTC, or an offset such as +02:00"
         )
     return moment.timestamp()
+
+
+def _age(text: str) -> float:
+    """The age ``text`` in seconds."""
+    try:
+        return seconds(text, title("newer_than"))
+    except InvalidArgument:
+        raise InvalidArgument(
+            title("newer_than"),
+            f"{text!r} is neither a time nor an age above zero",
+            cure="write 2026-06-01T12:00:00Z, or an age such as 1h",
+        ) from None
 
 
 def _with_offset(text: str) -> str:

@@ -23,6 +23,9 @@ MAX_KEY_BYTES = 1024
 MAX_PATH_BYTES = 4096
 """Linux's limit for a path, in bytes."""
 
+_REGION = re.compile(r"(?![_-])[A-Za-z0-9_-]{1,63}(?<![_-])", re.ASCII)
+"""As minio-py has it, which takes a newline at its end for nothing."""
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(s3|file|gs|abfss?|az|https?):", re.IGNORECASE)
 _BUCKET = re.compile(r"(?!.*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._:-]{1,61}[A-Za-z0-9]", re.ASCII)
 
@@ -109,15 +112,24 @@ def parse_endpoint(endpoint: str, name: str, cloud: str = "") -> tuple[str, bool
     Of Azure's API, the account may stand behind it, as it does in URLs of its emulator.
 
     Raises:
-        InvalidArgument: it is not ``http://host:port`` or ``https://host:port``; ``name`` says where it came from. The
-            value is not repeated: it may hold a password.
+        InvalidArgument: it is not ``http://host:port`` or ``https://host:port``; ``name`` says where it came from. A
+            value that may hold a password is not repeated.
     """
     parts = (_AZURE_ENDPOINT if cloud == AZURE else _ENDPOINT).fullmatch(endpoint)
     if parts is None:
+        shown = "" if "@" in endpoint else f"{endpoint[:100]!r} "
+        cure = "write http://host:port or https://host, without user or path"
+        is_padded = endpoint != endpoint.strip()
         raise InvalidArgument(
-            name, "is not the URL of a server", cure="write http://host:port or https://host, without user or path"
+            name, f"{shown}is not the URL of a server", cure="remove the white space around it" if is_padded else cure
         )
     return parts.group(2), parts.group(1).lower() == "https"
+
+
+def check_region(region: str, name: str) -> None:
+    """Refuse what no server's region is; raises InvalidArgument, in which ``name`` says where it came from."""
+    if not _REGION.fullmatch(region):
+        raise InvalidArgument(name, f"{region!r} is no region", cure="write it as in us-east-1, without white space")
 
 
 def _check_text(uri: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import Parameter, signature
@@ -41,6 +42,20 @@ def check_type(name: str, value: object, *wanted: type[Any]) -> None:
     if value is not None and not isinstance(value, wanted):
         names = " or ".join(cls.__name__ for cls in wanted)
         raise InvalidArgument(name, f"is a {type(value).__name__}", cure=f"give a {names}")
+
+
+def check_names(image: object, secret: str | None) -> None:
+    """Refuse a ``watcher_image`` and a ``credentials_secret`` that Kubernetes would."""
+    if isinstance(image, str) and not re.fullmatch(r"\S+", re.sub(r"\{\{.*?\}\}", "x", image)):
+        raise InvalidArgument(
+            "watcher_image", f"{image!r} is no name of an image", cure="use registry/name:tag, or None"
+        )
+    if secret is not None and not re.fullmatch(r"(?a)(?=.{1,253}\Z)[a-z0-9]([a-z0-9.-]*[a-z0-9])?", secret):
+        raise InvalidArgument(
+            "credentials_secret",
+            f"{secret!r} is no name of a Secret",
+            cure="use lower-case letters, digits, hyphens and dots, or None",
+        )
 
 
 def check_options(options: Iterable[str], own: type[Any]) -> None:

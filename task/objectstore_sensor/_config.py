@@ -90,6 +90,8 @@ class ObjectStoreWait(metaclass=WaitClass):
         seconds_or_0(self.linger, "linger")
         _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
+        _arguments.check_names(self.watcher_image, self.credentials_secret)
+        _arguments.check_type("absent", self.absent, bool)
         _when.check(self.when, absent=self.absent)
         _lean.check(self.main, self.when)
         self.spec(TaskMetadata())

@@ -207,7 +207,7 @@ BAD = [
     ([URI, "--poll-interval=0"], "--poll-interval (poll_interval): '0' is out of range; use a duration above zero"),
     ([URI, "--timeout=0s"], "--timeout (timeout): '0s' is out of range; use a duration above zero"),
     ([URI, "--poll-interval=1m", "--timeout=5"], "--timeout (timeout): 5 s is shorter than the poll interval of 60 s;"),
-    ([URI, "--endpoint=minio:9000"], "--endpoint (endpoint): is not the URL of a server; write http://host:port"),
+    ([URI, "--endpoint=minio:9000"], "--endpoint (endpoint): 'minio:9000' is not the URL of a server; write"),
 ]
 
 

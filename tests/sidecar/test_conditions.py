@@ -216,7 +216,7 @@ def test_absence_in_a_missing_bucket_is_an_error_as_ever() -> None:
         ({"min_size": "big"}, "--min-size (min_size): 'big' is not a size"),
         ({"stable_for": -1}, "--stable-for (stable_for): -1 is out of range"),
         ({"newer_than": "2026-06-01T12:00:00"}, "is a time of no zone; add Z for UTC"),
-        ({"newer_than": "yesterday"}, "--newer-than (newer_than): 'yesterday' is not a duration"),
+        ({"newer_than": "yesterday"}, "--newer-than (newer_than): 'yesterday' is neither a time nor an age above zero"),
         ({"absent": "maybe"}, "--absent (absent): 'maybe' is neither true nor false; use true or false"),
         ({"etag": 5}, "--etag (etag): is a int"),
     ],

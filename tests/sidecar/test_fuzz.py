@@ -124,12 +124,11 @@ def endpoints() -> st.SearchStrategy[str]:
 
 
 @given(endpoints())
-def test_any_text_is_an_endpoint_as_it_stands_or_refused_without_a_word_of_it(text: str) -> None:
+def test_any_text_is_an_endpoint_as_it_stands_or_refused_without_its_password(text: str) -> None:
     parsed = tried(lambda: uri.parse_endpoint(text, "--endpoint"))
     if isinstance(parsed, WaitError):
-        assert str(parsed) == (
-            "--endpoint: is not the URL of a server; write http://host:port or https://host, without user or path"
-        )
+        assert "is not the URL of a server; " in str(parsed)
+        assert "hunter2" not in str(parsed)
         return
     host, tls = parsed
     assert text.removesuffix("/").lower() == f"{'https' if tls else 'http'}://{host}".lower()

@@ -2,9 +2,128 @@
 
 from __future__ import annotations
 
+import io
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
 import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.errors import InvalidArgument
+from objectstore_watcher.errors import InvalidArgument, StoreError
+from objectstore_watcher.exits import Exit
+
+from tests.servers import MinioServer
+from tests.sidecar.conftest import Start
+from tests.sidecar.tools import One, Opened
+
+URI = "s3://bucket/key"
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Credentials of nobody."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        (
+            "AWS_REGION",
+            "us-east-1\n",
+            r"AWS_REGION: 'us-east-1\n' is no region; write it as in us-east-1, without white",
+        ),
+        ("AWS_ENDPOINT_URL", "foo", "AWS_ENDPOINT_URL: 'foo' is not the URL of a server; write http://host:port"),
+        ("MINIO_ENDPOINT", "http://h:1\n", r"MINIO_ENDPOINT: 'http://h:1\n' is not the URL of a server; remove the"),
+        ("AWS_ENDPOINT_URL", "http://a:hunter2@h", "AWS_ENDPOINT_URL: is not the URL of a server"),
+    ],
+)
+def test_a_variable_that_cannot_be_right_is_refused_before_the_first_request(
+    name: str, value: str, told: str, keys: pytest.MonkeyPatch
+) -> None:
+    keys.setenv(name, value)
+    with pytest.raises(InvalidArgument) as refused:
+        Opened(WatchSpec(uri=URI))
+    assert told in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("region", ["us-east-1\n", "no region", "-", "x" * 64])
+def test_a_region_that_cannot_be_is_refused(region: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"^--region \(region\): .* is no region"):
+        WatchSpec(uri=URI, region=region)
+
+
+def test_an_etag_in_capitals_is_the_same(minio: MinioServer, bucket: str, start: Start) -> None:
+    etag = minio.client().put_object(bucket, "key", io.BytesIO(b"12345"), 5).etag
+    assert etag
+    told = start(f"s3://{bucket}/key", f"--etag={etag.upper()}", "--timeout=5s", **minio.flyte_env()).end()
+    assert told[0] == Exit.READY, told
+
+
+@pytest.mark.parametrize("option", ["--region=x", "--endpoint=http://x", "--ca-file=x"])
+def test_what_means_nothing_for_a_file_is_refused(start: Start, tmp_path: Path, option: str) -> None:
+    code, told = start(tmp_path / "file", option).end()
+    assert (code, "means nothing here: the path is a file; leave it out" in told) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize("written", ["2026-13-01", "now", "x", timedelta(hours=-1)])
+def test_what_is_neither_a_time_nor_an_age_is_told_what_both_look_like(written: Any) -> None:  # noqa: ANN401
+    told = r"is neither a time nor an age above zero; write 2026-06-01T12:00:00Z, or an age such as 1h$"
+    with pytest.raises(InvalidArgument, match=told):
+        WatchSpec(uri=URI, newer_than=written)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "a"}, "found: AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not; set FLYTE_"),
+        ({"MINIO_SECRET_KEY": "a"}, "found: MINIO_SECRET_KEY is set, and MINIO_ACCESS_KEY is not; set"),
+        ({"AWS_PROFILE": "nope"}, "found, nor keys of the profile that AWS_PROFILE names; set"),
+        ({"MINIO_ROOT_USER": "a", "MINIO_ROOT_PASSWORD": "b"}, "found: of MINIO_ROOT_USER, none are taken; set"),
+        ({}, "no credentials were found; set FLYTE_AWS_*"),
+    ],
+)
+def test_what_looks_like_credentials_and_is_none_is_named(
+    variables: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreError) as failed:
+        Opened(WatchSpec(uri=URI)).look()
+    assert told in str(failed.value)
+
+
+class TestAtMinio:
+    @pytest.fixture(autouse=True)
+    def server(self, minio: MinioServer, bucket: str, flyte_env: dict[str, str]) -> None:
+        self.minio, self.bucket = minio, bucket
+
+    def told(self, key: str, **options: str) -> str:
+        with pytest.raises(StoreError) as failed:
+            One(Opened(WatchSpec(uri=f"s3://{self.bucket}/{key}", **options))).look()  # type: ignore[arg-type]
+        return str(failed.value)
+
+    def test_a_version_that_is_none_is_named(self) -> None:
+        self.minio.client().set_bucket_versioning(self.bucket, VersioningConfig(ENABLED))
+        self.minio.client().put_object(self.bucket, "key", io.BytesIO(b"1"), 1)
+        assert "correct --version-id (version_id): 'x' is no version of this server" in self.told("key", version_id="x")
+
+    @pytest.mark.parametrize("key", ["m//m/p1", "x" * 256])
+    def test_a_key_that_minio_does_not_take_is_named(self, key: str) -> None:
+        told = self.told(key)
+        assert f"; correct the key '{key[:7]}" in told
+        assert "MinIO takes none of which a part is empty or has more than 255 bytes" in told
+
+    def test_a_session_token_that_is_wrong_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(f"OBJECTSTORE_WATCHER_{name}", self.minio.flyte_env()[f"FLYTE_AWS_{name}"])
+        monkeypatch.setenv("OBJECTSTORE_WATCHER_SESSION_TOKEN", "wrong")
+        assert "; correct the session token, or remove it: long-lived keys have none" in self.told("key")
 
 
 @pytest.mark.parametrize(

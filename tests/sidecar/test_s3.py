@@ -464,7 +464,7 @@ def test_the_endpoint_is_the_environments_in_the_documented_order(monkeypatch: p
     [
         ("endpoint 'http://a:b'", {"endpoint": "http://a:b"}),
         ("endpoint 'http://a:99999'", {"endpoint": "http://a:99999"}),
-        ("region 'no region'", {"region": "no region"}),
+        ("--region (region): 'no region' is no region", {"region": "no region"}),
         ("--ca-file (ca_file) '/no/such/file'", {"ca_file": "/no/such/file"}),
         ("--ca-file (ca_file) '/dev/null'", {"ca_file": "/dev/null"}),
         ("--ca-file (ca_file) '/dev'", {"ca_file": "/dev"}),
@@ -481,7 +481,7 @@ def test_an_endpoint_of_the_environment_that_is_none_is_refused_without_repeatin
 ) -> None:
     monkeypatch.setenv("FLYTE_AWS_ENDPOINT", "http://user:hunter2@host")
     with pytest.raises(
-        InvalidArgument, match=r"^endpoint: is not the URL of a server; write http://host:port"
+        InvalidArgument, match=r"^FLYTE_AWS_ENDPOINT: is not the URL of a server; write http"
     ) as refused:
         opened(URI, FAKE_KEYS)
     assert "hunter2" not in str(refused.value)

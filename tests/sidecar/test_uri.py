@@ -102,9 +102,18 @@ def test_an_endpoint_is_a_host_and_whether_it_speaks_tls(endpoint: str, expected
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["minio:9000", "ftp://host", "http://", "http://user:hunter2@host", "http://host/path", "http://h\n"]
+    ("endpoint", "told"),
+    [
+        ("minio:9000", "--endpoint: 'minio:9000' is not the URL of a server; write http://host:port"),
+        ("ftp://host", "'ftp://host' is not the URL of a server"),
+        ("http://", "'http://' is not the URL of a server"),
+        ("http://host/path", "'http://host/path' is not the URL of a server; write http://host:port"),
+        ("http://h\n", r"--endpoint: 'http://h\n' is not the URL of a server; remove the white space around it"),
+        ("http://user:hunter2@host", "--endpoint: is not the URL of a server; write http://host:port"),
+    ],
 )
-def test_an_endpoint_that_is_no_url_of_a_server_is_refused_without_repeating_it(endpoint: str) -> None:
-    with pytest.raises(InvalidArgument, match=r"^--endpoint: is not the URL of a server; write http://host:port") as no:
+def test_an_endpoint_that_is_no_url_of_a_server_is_refused_without_its_password(endpoint: str, told: str) -> None:
+    with pytest.raises(InvalidArgument) as no:
         parse_endpoint(endpoint, "--endpoint")
+    assert told in str(no.value)
     assert "hunter2" not in str(no.value)

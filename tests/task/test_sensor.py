@@ -92,7 +92,7 @@ class TestBadArguments:
         WaitForObjectStoreFile(timeout=DEFAULT_POLL_INTERVAL / 2)
 
     def test_an_endpoint_that_is_no_url(self) -> None:
-        with pytest.raises(InvalidArgument, match=r"^--endpoint \(endpoint\): is not the URL of a server; write http"):
+        with pytest.raises(InvalidArgument, match=r"^--endpoint \(endpoint\): 'minio:9000' is not the URL of a server"):
             WaitForObjectStoreFile(endpoint="minio:9000")
 
     @pytest.mark.parametrize("name", ["on_missing_bucket", "on_forbidden"])

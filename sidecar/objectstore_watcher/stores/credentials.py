@@ -30,6 +30,7 @@ from objectstore_watcher.errors import StoreError
 from objectstore_watcher.stores import KeyPair
 from objectstore_watcher.stores.http import Http, ca_file
 from objectstore_watcher.stores.metadata import Metadata, ServiceFails
+from objectstore_watcher.uri import check_region, parse_endpoint
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
 
@@ -60,18 +61,24 @@ _NOT_THERE = (
 
 
 def endpoint() -> str:
-    """The S3 API's URL from the environment, else AWS."""
-    value = _first(_ENDPOINT_VARIABLES) or AWS_ENDPOINT
-    return value if "://" in value else f"https://{value}"
+    """The S3 API's URL from the environment, else AWS; raises InvalidArgument where it is none."""
+    name = _first_set(_ENDPOINT_VARIABLES)
+    if name:
+        parse_endpoint(os.environ[name], name)
+    return os.environ[name] if name else AWS_ENDPOINT
 
 
 def region() -> str:
-    """The region from the environment, else S3's own default."""
-    return _first(_REGION_VARIABLES) or "us-east-1"
+    """The region from the environment, else S3's own default; raises InvalidArgument where it is none."""
+    name = _first_set(_REGION_VARIABLES)
+    if name:
+        check_region(os.environ[name], name)
+    return os.environ[name] if name else "us-east-1"
 
 
-def _first(variables: Sequence[str]) -> str:
-    return next((os.environ[name] for name in variables if os.environ.get(name)), "")
+def _first_set(variables: Sequence[str]) -> str:
+    """The first of ``variables`` that is not empty, else an empty text."""
+    return next((name for name in variables if os.environ.get(name)), "")
 
 
 class VariablesProvider(Provider):
@@ -140,7 +147,9 @@ class Chain(Provider):
                 continue
             self._chosen, self._token = provider, credentials.session_token or ""
             return self._checked(credentials)
-        raise StoreError(self._subject, kind="credentials_unavailable" if is_expected else "credentials_missing")
+        if is_expected:
+            raise StoreError(self._subject, kind="credentials_unavailable")
+        raise StoreError(self._subject, f"no credentials were found{_half_told()}", kind="credentials_missing")
 
     def _checked(self, credentials: Credentials) -> Credentials:
         keys = (credentials.access_key, credentials.secret_key, credentials.session_token or "")
@@ -155,7 +164,7 @@ class Chain(Provider):
 
     def _expected(self) -> bool:
         """Whether there were credentials before, or a variable says that a service gives some."""
-        return self._chosen is not None or bool(_first(_SERVICE_VARIABLES))
+        return self._chosen is not None or bool(_first_set(_SERVICE_VARIABLES))
 
 
 def chain(subject: str, key_pair: KeyPair | None, within: float) -> Chain:
@@ -166,7 +175,7 @@ def chain(subject: str, key_pair: KeyPair | None, within: float) -> Chain:
         key_pair: credentials that come first.
         within: seconds that a look may take.
     """
-    is_service = bool(_first(_SERVICE_VARIABLES))
+    is_service = bool(_first_set(_SERVICE_VARIABLES))
     http = Http(_SERVICE_TIMEOUT, ca_file()) if is_service else Metadata(within)
     return Chain(
         [
@@ -183,6 +192,24 @@ def chain(subject: str, key_pair: KeyPair | None, within: float) -> Chain:
         subject,
         http,
     )
+
+
+_PAIRS = (
+    *((prefix + "ACCESS_KEY_ID", prefix + "SECRET_ACCESS_KEY") for prefix in (ENV_PREFIX, "FLYTE_AWS_", "AWS_")),
+    ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"),
+)
+"""Variables of which one means nothing without the other."""
+
+
+def _half_told() -> str:
+    """What in the environment looks like credentials, and is none; values are left out."""
+    for pair in _PAIRS:
+        there, missing = sorted(pair, key=lambda name: not os.environ.get(name))
+        if os.environ.get(there) and not os.environ.get(missing):
+            return f": {there} is set, and {missing} is not"
+    if os.environ.get("AWS_PROFILE"):
+        return ", nor keys of the profile that AWS_PROFILE names"
+    return ": of MINIO_ROOT_USER, none are taken" if os.environ.get("MINIO_ROOT_USER") else ""
 
 
 def _is_ec2_disabled() -> bool:

@@ -72,6 +72,9 @@ _KIND_OF_CODE = {
 }
 """Error codes of S3 and MinIO. Codes that are not here are judged by their HTTP status."""
 
+_OF_TOKENS = {"InvalidToken", "InvalidTokenId"}
+"""Codes that are of the session token, not of the keys."""
+
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 """Storage classes whose objects must be restored before they can be read."""
 
@@ -439,7 +442,21 @@ class S3Store:
             kind = "credentials_expired"
         if kind in RENEWABLE and self._accepted and self._credentials.may_renew:
             kind = "credentials_renewing"
-        raise self._error(kind, f"HTTP {status}{' ' + one_line(code, 100) if code else ''}")
+        seen = f"HTTP {status}{' ' + one_line(code, 100) if code else ''}"
+        raise self._error(kind, seen, self._cure(kind, code))
+
+    def _cure(self, kind: str, code: str) -> str:
+        """What to do, where the server's code tells more than the row of the table; else empty."""
+        if kind == "credentials_invalid" and code in _OF_TOKENS:
+            return "correct the session token, or remove it: long-lived keys have none"
+        if kind != "invalid_argument":
+            return ""
+        if self._version_id and code == "InvalidArgument":
+            return f"correct {title('version_id')}: {one_line(self._version_id, 100)!r} is no version of this server"
+        return (
+            f"correct the key {one_line(self._key, 100)!r}:"
+            " MinIO takes none of which a part is empty or has more than 255 bytes"
+        )
 
     def _fail_without_code(self, error: InvalidResponseError) -> NoReturn:
         """An answer without S3's XML: of a proxy, a console, a port that wants TLS."""
@@ -470,9 +487,9 @@ class S3Store:
         detail = f"the server speaks TLS on this port ({self._endpoint}: {one_line(seen, 300)})"
         return StoreError(self._uri, detail, cure="write https:// in the endpoint", kind=self._tls_kind)
 
-    def _error(self, kind: str, seen: str) -> StoreError:
+    def _error(self, kind: str, seen: str, cure: str = "") -> StoreError:
         cause = StoreError(self._uri, kind=kind).detail
-        return StoreError(self._uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
+        return StoreError(self._uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", cure=cure, kind=kind)
 
 
 def _archived(headers: Mapping[str, str]) -> str:
