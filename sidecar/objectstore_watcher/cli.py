@@ -28,6 +28,7 @@ from objectstore_watcher.contract import (
     flag,
     options,
     title,
+    truth,
     variable,
 )
 from objectstore_watcher.durations import seconds, seconds_or_0
@@ -118,7 +119,7 @@ def run(argv: Sequence[str]) -> int:
     except WaitError as error:
         print(f"objectstore-watcher: error: {error}", file=sys.stderr)
         termination.leave(str(error))
-        if "--json" in _options(argv):
+        if "--json" in _options(argv) or os.environ.get(variable("json")):
             Printer().print_answer(Failed.of("", error))
         return code_of(error)
 
@@ -179,14 +180,14 @@ def parse(argv: Sequence[str]) -> Settings:
     flags = vars(_parser().parse_intermixed_args(before))  # paths may stand before options and behind them
     if paths := [*flags.pop("uri", ()), *argv[len(before) + 1 :]]:
         flags["uri"] = paths
-    names = ["uri", *(option.name for option in options()), *OWN_OPTIONS]
+    names = ["uri", *(option.name for option in options()), *OWN_OPTIONS, *SWITCHES]
     values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     values |= flags
     own = {name: values.pop(name, "") for name in OWN_OPTIONS}
     for name in flags:
         if flags[name] == "":
             raise InvalidArgument(flag(name), "is empty", cure="give a value, or leave it out")
-    as_json = bool(values.pop("json", False))
+    as_json = truth(values.pop("json", False), "--json")
     if as_json and own["dir"]:
         raise InvalidArgument("--json", "has no effect with --dir", cure="read the markers, or use: status --json")
     if as_json and sys.stdout is None:
@@ -235,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="objectstore-watcher",
         description="Wait until an object is there: s3://bucket/key, gs://, abfs://, https:// or a plain path."
         " `objectstore-watcher status DIR` tells what a marker directory says.",
-        epilog=f"Each option can be given as {ENV_PREFIX}<NAME> in the environment; flags win.\n\nexit codes:\n"
+        epilog=f"Each option can be given as {ENV_PREFIX}<NAME> in the environment, once; flags win.\n\nexit codes:\n"
         + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXITS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,

@@ -301,7 +301,7 @@ class WatchSpec:
     def _check_schemes(self, locations: Sequence[paths.Location]) -> None:
         """Refuse paths that do not go together, and options that mean nothing where they point."""
         what, none = _NOT_OF[type(locations[0])]
-        for location in [*locations, *([paths.parse(self.flag)] if "://" in self.flag else [])]:
+        for location in [*locations, *self._flag_elsewhere()]:
             if paths.kind_of(location) != paths.kind_of(locations[0]):
                 raise InvalidArgument(
                     f"path {location.uri!r}",
@@ -315,6 +315,13 @@ class WatchSpec:
             raise InvalidArgument(
                 title("match"), "a web server has no list of what it has", cure="use match=exact with the whole URL"
             )
+
+    def _flag_elsewhere(self) -> list[paths.Location]:
+        """Where the flag is, if it is a whole path."""
+        try:
+            return [paths.parse(self.flag)] if "://" in self.flag else []
+        except InvalidArgument as error:
+            raise InvalidArgument(title("flag"), f"{self.flag!r}: {error.detail}", cure=error.cure) from None
 
     def _check_flag_is_another(self) -> None:
         """Refuse a path that is also the flag: nothing counts that only says that others are complete."""

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime, timezone
 
+from objectstore_watcher.advice import advice
 from objectstore_watcher.contract import Failed, Ready, iso
 from objectstore_watcher.errors import one_line
 from objectstore_watcher.stores.hints import Streamed
@@ -110,6 +111,8 @@ class EventLog:
                     poll_interval=spec.poll_interval,
                     timeout=spec.timeout,
                 )
+                if hint := advice(spec):
+                    log(logging.WARNING, hint)
             case Polled(None, unmet):
                 self._answered(unmet)
             case Pausing(seconds, error) if error and error.kind.label != self._error:

@@ -32,7 +32,8 @@ MAX_BYTES = 4 * 1024 * 1024
 
 def too_long(uri: str) -> StoreError:
     """The error for a manifest of more than `MAX_BYTES`."""
-    return StoreError(uri, f"the manifest has more than {MAX_BYTES} bytes", kind="manifest_invalid")
+    cure = "split it, or check that the path is that of the list"
+    return StoreError(uri, f"the manifest has more than {MAX_BYTES} bytes", cure=cure, kind="manifest_invalid")
 
 
 def listed(manifest: Target, data: bytes) -> Sequence[Target]:
@@ -50,7 +51,12 @@ def listed(manifest: Target, data: bytes) -> Sequence[Target]:
         raise StoreError(subject, f"the manifest cannot be read: {detail}", kind="manifest_invalid") from error
     if not 0 < len(found) <= MOST_PATHS:
         raise StoreError(
-            manifest.uri, f"the manifest lists {len(found)} objects, not 1 to {MOST_PATHS}", kind="manifest_invalid"
+            manifest.uri,
+            f"the manifest lists {len(found)} objects, not 1 to {MOST_PATHS}",
+            cure=f"wait for at most {MOST_PATHS} objects at a time"
+            if found
+            else "let it list what is to be waited for",
+            kind="manifest_invalid",
         )
     for each in found.values():
         if kind_of(each.location) != kind_of(manifest.location):
@@ -67,7 +73,7 @@ def _in_words(error: Exception) -> str:
         return f"it begins as JSON and is none: {error.msg} in line {error.lineno}"
     if isinstance(error, RecursionError):
         return "its JSON is nested too deeply"
-    return "its JSON has another form"
+    return str(error) if type(error) is ValueError else "its JSON has another form"
 
 
 def _entries(text: str) -> Iterator[tuple[str, int | None]]:
@@ -76,12 +82,18 @@ def _entries(text: str) -> Iterator[tuple[str, int | None]]:
         yield from ((line, None) for line in re.split(r"\r?\n", text) if line.strip())
         return
     content = json.loads(text)
-    for entry in content if isinstance(content, list) else content["entries"]:
-        yield (entry, None) if isinstance(entry, str) else (entry["url"], _length(entry))
+    for number, entry in enumerate(content if isinstance(content, list) else content["entries"], start=1):
+        try:
+            found = (entry, None) if isinstance(entry, str) else (entry["url"], _length(entry))
+        except (TypeError, KeyError, AttributeError):
+            raise ValueError(f"entry {number} of its JSON has another form") from None
+        except ValueError as error:
+            raise ValueError(f"entry {number} of its JSON: {error}") from None
+        yield found
 
 
 def _length(entry: dict[str, Any]) -> int | None:
     length = entry.get("meta", {}).get("content_length")
     if length is not None and (type(length) is not int or length < 0):
-        raise ValueError(f"content_length {length!r}")
+        raise ValueError(f"content_length {str(length)[:50]!r} is no number of bytes")
     return length

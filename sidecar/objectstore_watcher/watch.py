@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from objectstore_watcher.contract import Matched, Ready, Request, WatchSpec, encoded, iso, now_iso
-from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError
+from objectstore_watcher.advice import advice
+from objectstore_watcher.contract import Matched, Ready, Request, WatchSpec, encoded, flag, iso, now_iso
+from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError, one_line
 from objectstore_watcher.stores import Found, OnRequest, Store, listen, open_store
 from objectstore_watcher.stores.hints import Heard, Hints, Listener, Stop, Streamed, Waking
 from objectstore_watcher.targets import Target
 from objectstore_watcher.wanted import Verdict, Wanted
+from objectstore_watcher.words import many
 
 BACKOFF_FIRST = 1.0
 """Seconds that the first pause after an error takes at most: most faults of a busy store pass within a second."""
@@ -232,8 +234,18 @@ class _Wait:
         try:
             return self._wanted.look(store, lambda: self._request.deadline - self._clock(), self._hints)
         except StoreError as error:
+            self._fit(error)
             self._observe(Polled(error))
             raise
+
+    def _fit(self, error: StoreError) -> None:
+        """Name the manifest that lists what the error is about, and advise nothing that is done already."""
+        spec = self._request.spec
+        if spec.match == "manifest" and not error.subject.startswith(tuple(map(one_line, spec.uris))):
+            error.subject = f"{one_line(spec.name)}: {error.subject}"
+        if self._action(error) is Action.WAIT:
+            done = f"{flag(error.kind.policy)}=wait"
+            error.cure = "; ".join(part for part in error.cure.split("; ") if done not in part)
 
     def _pause(self, started: float, error: StoreError | None) -> None:
         # A look that began before the deadline can miss what came while it was under way.
@@ -283,13 +295,15 @@ class _Wait:
 
     def _too_late(self, error: StoreError | None) -> WaitError:
         spec = self._request.spec
-        after = f"within {spec.timeout:g} s in {self._polls} looks"
+        after = f"within {spec.timeout:g} s in {many(self._polls, 'look')}"
         what = "no object that matches appeared" if spec.match == "glob" else "the object did not appear"
         if error is not None:
             told = f"{what} {after}, the last of which failed: {error.detail}"
             return DeadlineExceeded(spec.name, told, cure=error.cure)
         if not self._unmet:
-            return DeadlineExceeded(spec.name, f"{what} {after}")
+            hint = advice(spec)
+            cure = f"{hint}; else check its producer, or raise the timeout" if hint else ""
+            return DeadlineExceeded(spec.name, f"{what} {after}", cure=cure)
         return DeadlineExceeded(
             spec.name,
             f"what is there did not become what is waited for {after}: {self._unmet}",

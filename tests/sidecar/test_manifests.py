@@ -65,12 +65,15 @@ def test_a_manifest_in_no_folder_lists_what_is_in_none() -> None:
         (b"{", "it begins as JSON and is none: Expecting property name"),
         (b"{}", "its JSON has another form"),
         (b'{"entries": 5}', "its JSON has another form"),
-        (b'{"entries": [{}]}', "its JSON has another form"),
-        (b"[5]", "its JSON has another form"),
+        (b'{"entries": ["a", {}]}', "entry 2 of its JSON has another form"),
+        (b"[5]", "entry 1 of its JSON has another form"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'[{"url": "a", "meta": {"content_length": "5"}}]', "its JSON has another form"),
-        (b'[{"url": "a", "meta": {"content_length": -5}}]', "its JSON has another form"),
-        (b'[{"url": "a", "meta": null}]', "its JSON has another form"),
+        (
+            b'[{"url": "a", "meta": {"content_length": "5"}}]',
+            "entry 1 of its JSON: content_length '5' is no number of bytes",
+        ),
+        (b'[{"url": "a", "meta": {"content_length": -5}}]', "entry 1 of its JSON: content_length '-5' is no"),
+        (b'[{"url": "a", "meta": null}]', "entry 1 of its JSON has another form"),
         (b"../a", "a part of it is '.' or '..'"),
         (b"ftp://bucket/key\n", "the scheme"),
         (b"s3://b/key", "cannot be the name of a bucket"),
@@ -84,7 +87,11 @@ def test_what_lists_nothing_that_is_known_is_refused(data: bytes, told: str) -> 
     assert refused.value.kind.label == "manifest_invalid"
     assert str(refused.value).startswith("s3://bucket/day/manifest: ")
     assert told in str(refused.value)
-    assert '; let it hold one path in each line, or JSON such as {"entries":' in str(refused.value)
+    cures = {"lists 0": "let it list what is to be waited for", "lists 10001": "wait for at most 10000 objects at a"}
+    cure = next(
+        (cures[begin] for begin in cures if begin in told), "let it hold one path in each line, or JSON such as"
+    )
+    assert f"; {cure}" in str(refused.value)
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
+from objectstore_watcher.advice import advice
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.exits import Exit
 
+from tests.fake_s3 import FakeS3, error
 from tests.servers import MinioServer
 from tests.sidecar.conftest import Start
 from tests.sidecar.tools import One, Opened
@@ -147,3 +149,70 @@ def test_a_flag_that_is_the_path_itself_is_refused(uri: str | list[str], flag: s
 )
 def test_a_flag_of_another_name_or_place_is_taken(uri: str, flag: str) -> None:
     assert WatchSpec(uri=uri, flag=flag).flag == flag
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        (
+            "s3://bucket/a/*.csv",
+            "'s3://bucket/a/*.csv' is taken as it stands: for a pattern, add --match=glob (match=)",
+        ),
+        ("bucket/k1", "'bucket/k1' is taken for a file of this machine: for an object, write s3://bucket/k1"),
+    ],
+)
+def test_a_path_that_may_be_meant_otherwise_is_advised_about(uri: str, told: str) -> None:
+    assert advice(WatchSpec(uri=("s3://bucket/one", uri) if uri.startswith("s3:") else uri)) == told
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/a", "./bucket/k1", "../k1", "k1", "/bucket/k1", "http://h/a?b=*"])
+def test_no_other_path_is_advised_about(uri: str) -> None:
+    assert advice(WatchSpec(uri=uri)) == ""
+
+
+def test_no_pattern_is_advised_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert advice(WatchSpec(uri="s3://bucket/*", match="glob")) == ""
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert advice(WatchSpec(uri="folder/k1")) == ""
+
+
+def test_the_advice_is_in_the_log_and_in_the_error_at_the_deadline(
+    minio: MinioServer, bucket: str, start: Start
+) -> None:
+    code, told = start(f"s3://{bucket}/*.csv", "--timeout=0.1", **minio.flyte_env()).end()
+    assert code == Exit.DEADLINE
+    assert told.count("is taken as it stands: for a pattern, add --match=glob") == 2
+    assert "in 1 look; " in told or "in 2 looks; " in told
+
+
+@pytest.mark.parametrize("policy", ["on_forbidden", "on_missing_bucket"])
+def test_what_is_done_already_is_not_advised(minio: MinioServer, bucket: str, start: Start, policy: str) -> None:
+    flag = f"--{policy.replace('_', '-')}=wait"
+    with FakeS3(error(403, "AccessDenied") if policy == "on_forbidden" else error(404, "NoSuchBucket")) as server:
+        flags = ["--timeout=0.1", f"--endpoint={server.endpoint}"]
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+        code, told = start(URI, flag, *flags, **keys).end()
+    assert (code, flag in told) == (Exit.DEADLINE, False)
+
+
+def test_an_object_that_the_server_does_not_take_is_told_with_its_manifest(
+    minio: MinioServer, bucket: str, start: Start
+) -> None:
+    minio.put(bucket, "m/list", b"/m/p1\n")
+    code, told = start(f"s3://{bucket}/m/list", "--match=manifest", "--timeout=5s", **minio.flyte_env()).end()
+    assert code == Exit.REFUSED
+    assert f"s3://{bucket}/m/list: s3://{bucket}/m//m/p1: " in told
+
+
+@pytest.mark.parametrize("flag", ["s3://bucket/", "s3://b/k"])
+def test_a_flag_that_cannot_be_is_told_as_such(flag: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"^--flag \(flag\): '{flag}': "):
+        WatchSpec(uri=URI, flag=flag)
+
+
+def test_json_can_come_from_the_environment(start: Start, tmp_path: Path) -> None:
+    out, _ = start(tmp_path / "no", "--timeout=0.1", OBJECTSTORE_WATCHER_JSON="true").process.communicate(timeout=30)
+    assert '"state": "failed"' in out
+    out, _ = start("s3:/typo", OBJECTSTORE_WATCHER_JSON="true").process.communicate(timeout=30)
+    assert '"state": "failed"' in out
