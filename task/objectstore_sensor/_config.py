@@ -15,7 +15,7 @@ from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _lean, _metadata, _when
 from objectstore_sensor._inputs import FromInput
-from objectstore_sensor._lean import FLYTEKIT, LEAN
+from objectstore_sensor._lean import AUTO
 from objectstore_sensor._when import When
 
 METRICS_PORT = 9464
@@ -67,7 +67,7 @@ class ObjectStoreWait:
     tags: Mapping[str, str] | None = None
     expected_within: Duration = 0.0
     when: When | None = None
-    main: str = FLYTEKIT
+    main: str = AUTO
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     linger: Duration = DEFAULT_LINGER
@@ -82,7 +82,7 @@ class ObjectStoreWait:
         _arguments.check_type("watcher_image", self.watcher_image, str, ImageSpec)
         _arguments.check_type("credentials_secret", self.credentials_secret, str)
         _when.check(self.when, absent=self.absent)
-        _lean.check(self.main, self.when)
+        _lean.check(self.main)
         self.spec(TaskMetadata())
 
     def spec(
@@ -115,7 +115,7 @@ class ObjectStoreWait:
         """What the pod is built with."""
         own = {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
         linger = seconds_or_0(self.linger, "linger") if self.metrics_port else 0.0
-        return {**own, "linger": linger, "is_lean": self.main == LEAN}
+        return {**own, "linger": linger}
 
 
 def _placeholder(endpoint: str) -> str:

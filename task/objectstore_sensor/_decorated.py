@@ -11,7 +11,7 @@ from flytekit import FlyteFile, TaskMetadata
 from flytekit.core.python_function_task import AsyncPythonFunctionTask, PythonFunctionTask
 from flytekit.extend import TaskPlugins
 
-from objectstore_sensor import _metadata
+from objectstore_sensor import _lean, _metadata
 from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._lean import LEAN
@@ -43,11 +43,7 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
         **options: Any,  # noqa: ANN401
     ) -> None:
         if task_config.main == LEAN:
-            raise InvalidArgument(
-                "main",
-                "the lean main cannot run a decorated function",
-                cure="leave it out, or use WaitForObjectStoreFile",
-            )
+            raise _lean.refused("a decorated function is yours, which only flytekit can load")
         self._is_async = inspect.iscoroutinefunction(task_function)
         super().__init__(
             wait=task_config,

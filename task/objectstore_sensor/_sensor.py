@@ -16,7 +16,7 @@ from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
 from flytekit.core.tracker import extract_task_module
-from flytekit.models.task import K8sPod
+from flytekit.models.task import K8sObjectMetadata, K8sPod
 from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
@@ -24,7 +24,7 @@ from objectstore_watcher.sizes import Size
 from objectstore_sensor import _arguments, _lean, _metadata, _output
 from objectstore_sensor._config import DEFAULT_LINGER, METRICS_PORT, ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
-from objectstore_sensor._lean import FLYTEKIT, LEAN
+from objectstore_sensor._lean import AUTO, FLYTEKIT, LEAN
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor._when import When
 from objectstore_sensor.errors import InvalidArgument
@@ -139,7 +139,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         tags: Mapping[str, str] | None = None,
         expected_within: Duration = 0.0,
         when: When | None = None,
-        main: str = FLYTEKIT,
+        main: str = AUTO,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         linger: Duration = DEFAULT_LINGER,
@@ -152,8 +152,9 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
-        if main == LEAN:
-            _lean.check_task(options)
+        self._obstacle = _lean.obstacle(type(self), when, options, pod_template)
+        if main == LEAN and self._obstacle:
+            raise _lean.refused(self._obstacle)
         self._output = output
         self._given_name = name
         # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
@@ -242,9 +243,15 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
 
         self._check_loadable()
         pod = super().get_k8s_pod(settings)
-        if self._wait.main == LEAN:
-            _lean.check_command(self.get_command(settings))
-            _pod.run_lean_main(pod.pod_spec, self._lean_arguments())
+        obstacle = _lean.MAPPED if _lean.is_mapped(self.get_command(settings)) else self._obstacle
+        if self._wait.main == LEAN and obstacle:
+            raise _lean.refused(obstacle)
+        if self._wait.main == AUTO and obstacle:
+            why = {_lean.ANNOTATION: f"{FLYTEKIT}: {obstacle}"}
+            labels, own = pod.metadata.labels, pod.metadata.annotations
+            return K8sPod(metadata=K8sObjectMetadata(labels, {**own, **why}), pod_spec=pod.pod_spec)
+        if self._wait.main != FLYTEKIT:
+            _pod.run_lean_main(pod.pod_spec, self._lean_arguments(), self._wait.run_as_user, self._own_template)
         return pod
 
     def _lean_arguments(self) -> list[str]:

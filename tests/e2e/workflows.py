@@ -40,7 +40,8 @@ TEMPLATE = PodTemplate(
 )
 
 # Room to start quickly on a small machine: at Flyte's default of 100m CPU flytekit takes some 18 s.
-QUICK = {"requests": Resources(cpu="20m", mem="150Mi"), "limits": Resources(cpu="2", mem="500Mi")}
+ROOM = {"requests": Resources(cpu="20m", mem="150Mi"), "limits": Resources(cpu="2", mem="500Mi")}
+QUICK: dict[str, Any] = {"main": "flytekit", **ROOM}
 
 sensor = WaitForObjectStoreFile(
     poll_interval=1,
@@ -117,7 +118,7 @@ overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
     task_config=ObjectStoreWait(poll_interval=1, timeout="10m", run_as_user=1000),
     pod_template=TEMPLATE,
     environment={"GREETING": "found"},
-    **QUICK,
+    **ROOM,
 )
 def greet(path: str) -> str:
     return f"{os.environ['GREETING']} {path}"
