@@ -54,9 +54,17 @@ def account_of(spec: WatchSpec, error: WaitError) -> Failed:
 
 
 def moment_before(moment: datetime, seconds: float) -> str:
-    """The time that many seconds before ``moment``, as the watcher is told it: ISO 8601; of no zone, it is UTC."""
+    """The time that many seconds before ``moment``, as the watcher is told it: ISO 8601; of no zone, it is UTC.
+
+    Raises:
+        InvalidArgument: there is none, as before the year 1.
+    """
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return (zoned - timedelta(seconds=seconds)).isoformat()
+    try:
+        return (zoned - timedelta(seconds=seconds)).isoformat()
+    except OverflowError:
+        detail = f"there is no time {seconds:g} s before {zoned.isoformat()}"
+        raise InvalidArgument("newer_than", detail, cure="give a later one") from None
 
 
 def moment_of(text: str) -> datetime | None:

@@ -30,17 +30,15 @@ MAX_BYTES = 4 * 1024 * 1024
 """No manifest is longer: 10,000 paths of 400 bytes."""
 
 
-def too_long(uri: str) -> StoreError:
-    """The error for a manifest of more than `MAX_BYTES`."""
-    return StoreError(uri, f"the manifest has more than {MAX_BYTES} bytes", kind="manifest_invalid")
-
-
 def listed(manifest: Target, data: bytes) -> Sequence[Target]:
     """What ``data``, the content of ``manifest``, lists, each object once.
 
     Raises:
-        StoreError: it is none of the forms above, names what cannot be, or lists nothing or too much.
+        StoreError: it has more than `MAX_BYTES`, is none of the forms above, names what cannot be, or lists nothing
+            or too much.
     """
+    if len(data) > MAX_BYTES:
+        raise StoreError(manifest.uri, f"the manifest has more than {MAX_BYTES} bytes", kind="manifest_invalid")
     try:
         entries = list(_entries(data.decode("utf-8-sig")))
         found = {each.uri: each for each in (manifest.beside(path, size) for path, size in entries)}

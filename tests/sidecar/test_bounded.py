@@ -44,7 +44,7 @@ class Resolver:
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         return None
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = 0) -> bytes | None:
         self.look(within, [target])
         return b"content"
 

@@ -146,7 +146,7 @@ def test_a_look_gets_the_time_until_the_deadline_and_no_more() -> None:
             given.append(within)
             return ()
 
-        def read(self, within: float, target: Target) -> bytes | None:
+        def read(self, within: float, target: Target, most: int = 0) -> bytes | None:
             return None
 
         def write(self, within: float, target: Target, data: bytes) -> None:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from objectstore_watcher import manifests
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.stores.hints import Listener
 from objectstore_watcher.targets import Target
 from objectstore_watcher.uri import ObjectLocation, parse
+
+MANIFEST = manifests.MAX_BYTES + 1
+"""Bytes that are read of a manifest: one that has so many is too long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +59,10 @@ class Store(Protocol):
         spec's request timeout.
         """
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small object, or None where it is absent; in the same time.
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small object, ``most`` bytes of it at most, or None where it is absent; in the same time.
 
-        Raises StoreError where it cannot be had, or is longer than `manifests.MAX_BYTES`.
+        Raises StoreError where it cannot be had.
         """
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.stores import Found
+from objectstore_watcher.stores import MANIFEST, Found
 from objectstore_watcher.targets import Target
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class Abortable(Protocol):
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """As `objectstore_watcher.stores.Store`; no single step takes longer than ``within`` seconds."""
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """The same."""
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
@@ -65,9 +65,9 @@ class BoundedStore:
         """
         return self._ask(within, lambda limit: self._store.look(limit, targets))
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """The content of a small object, or None where it is absent; raises as `look` does."""
-        return self._ask(within, lambda limit: self._store.read(limit, target))
+        return self._ask(within, lambda limit: self._store.read(limit, target, most))
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, or None where it is absent; raises as `look` does."""

@@ -7,11 +7,10 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from objectstore_watcher import manifests
 from objectstore_watcher.contract import MOST_MATCHES
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, OnRequest
+from objectstore_watcher.stores import MANIFEST, Found, OnRequest
 from objectstore_watcher.targets import Target
 
 
@@ -41,22 +40,19 @@ class LocalStore:
             self.answers += 1
         return found
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small file, or None where it is absent.
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small file, ``most`` bytes of it at most, or None where it is absent.
 
         Raises:
-            StoreError: it cannot be read, or is too long.
+            StoreError: it cannot be read.
         """
         try:
             with open(target.name, "rb") as file:
-                data = file.read(manifests.MAX_BYTES + 1)
+                return file.read(most)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StoreError(target.uri, f"{error.strerror}", kind="unreadable") from error
-        if len(data) > manifests.MAX_BYTES:
-            raise manifests.too_long(target.uri)
-        return data
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """None: files have no tags, and no spec of files asks for them."""

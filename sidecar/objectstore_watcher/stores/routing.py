@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.stores import Found, KeyPair, OnRequest
+from objectstore_watcher.stores import MANIFEST, Found, KeyPair, OnRequest
 from objectstore_watcher.stores.bounded import SHORTEST_LOOK, Abortable, BoundedStore
 from objectstore_watcher.targets import Target, targets
 from objectstore_watcher.uri import FileLocation
@@ -78,10 +78,10 @@ class Routes:
             self._refused += 1
             return [Found(bucket="", key=each.name, size=0, asked=each.uri, refused=error.detail) for each in group]
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """The content of a small object, or None where it is absent; raises StoreError where it cannot be had."""
         self._asked = self._store_of(target)
-        return self._asked.read(within, target)
+        return self._asked.read(within, target, most)
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, or None where it is absent; raises StoreError where they cannot be had."""

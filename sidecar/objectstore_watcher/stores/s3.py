@@ -19,11 +19,10 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
-from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials, media_type
+from objectstore_watcher.stores import MANIFEST, Found, KeyPair, OnRequest, credentials, media_type
 from objectstore_watcher.stores.batches import Batches, Refused
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE, connection_kind, in_words
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
@@ -166,25 +165,22 @@ class S3Store:
         there = self._batches.look(list(keys), partial(self._one, keys), partial(self._some, keys))
         return found + [replace(each, asked=target.uri) for each in there for target in keys[each.key]]
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small object, or None where it is absent.
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small object, ``most`` bytes of it at most, or None where it is absent.
 
         Raises:
-            StoreError: as `look`; or the object is too long.
+            StoreError: as `look`.
         """
         self._http.limit = within
         self._uri, self._key = target.uri, target.name
-        return self._answered(partial(self._request, "get", self._content), self._judge)
+        return self._answered(partial(self._request, "get", partial(self._content, most)), self._judge)
 
-    def _content(self) -> bytes:
+    def _content(self, most: int) -> bytes:
         answer = self._client.get_object(self._bucket, self._key)
         try:
-            data = answer.read(manifests.MAX_BYTES + 1, decode_content=False)
+            return answer.read(most, decode_content=False)
         finally:
             answer.close()
-        if len(data) > manifests.MAX_BYTES:
-            raise manifests.too_long(self._uri)
-        return data
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, of its latest version unless the spec names one, or None where it is absent.
