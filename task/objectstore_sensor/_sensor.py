@@ -152,6 +152,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
+        _arguments.check_type("pod_template", pod_template, PodTemplate)
         self._obstacle = _lean.obstacle(type(self), when, options, pod_template)
         if main == LEAN and self._obstacle:
             raise _lean.refused(self._obstacle)

@@ -100,7 +100,7 @@ class TestRegistered:
     def test_it_asks_for_the_same_pod_as_a_sensor_with_the_same_options(self, module: Module) -> None:
         options = "metrics_port=9999, run_as_user=1000, credentials_secret='minio', watcher_image='watcher:v3'"
         user = module(
-            f"sensor = WaitForObjectStoreFile({options})\n"
+            f"sensor = WaitForObjectStoreFile(main='flytekit', {options})\n"
             f"@task(task_config=ObjectStoreWait({options}))\n"
             "def consume(path: str) -> str: return path\n"
         )
