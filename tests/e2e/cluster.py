@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.parse
@@ -26,6 +27,8 @@ WATCHER = "objectstore-watcher"
 WATCHER_IMAGE = f"objectstore-watcher:{version('objectstore-watcher')}"
 EXAMPLE_IMAGE = f"objectstore-sensor-example:{version('objectstore-sensor')}"
 IMAGES = (WATCHER_IMAGE, EXAMPLE_IMAGE)
+CLOUDS_IMAGE = WATCHER_IMAGE.replace(WATCHER, f"{WATCHER}-clouds")
+"""The watcher's with the client of gs:// and abfs://; what needs it has it built."""
 
 ENDPOINT = "http://minio.objectstore:9000"
 ROOT_CREDENTIALS = ("root-of-the-demo", "not-a-secret-root")
@@ -162,7 +165,10 @@ class Cluster:
     def waiting(self, namespace: str, name: str) -> V1Pod:
         """Wait until the watcher polls."""
         self.eventually(
-            namespace, name, lambda _: '"waiting for s3:' in self.logs(namespace, name, WATCHER), "the watcher waits"
+            namespace,
+            name,
+            lambda _: bool(re.search(r'"waiting for \w+://', self.logs(namespace, name, WATCHER))),
+            "the watcher waits",
         )
         return self.pod(namespace, name)
 
@@ -196,6 +202,11 @@ class Cluster:
         tasks = tool("node", "ctr", "--namespace=k8s.io", "tasks", "list")
         (pid,) = (line.split()[1] for line in tasks.splitlines() if line.startswith(identifier))
         tool("node", "kill", f"-{signal}", pid)
+
+    def host(self) -> str:
+        """This machine's address, as pods reach it: the gateway of the node's network."""
+        (found,) = re.findall(r"^default via (\S+)", tool("node", "ip", "-4", "route"), re.MULTILINE)
+        return str(found)
 
     def query(self, promql: str) -> list[dict[str, Any]]:
         """What the cluster's Prometheus answers to an instant query."""
