@@ -18,6 +18,7 @@ from kubernetes import client, config
 from kubernetes.client import ApiException, CoreV1Api, V1ContainerStatus, V1Pod
 from minio import Minio
 
+from tests.flyte_backend import SECRET_KEYS
 from tests.servers import ROOT, eventually
 
 LONG = 180.0
@@ -125,11 +126,7 @@ class Cluster:
             name,
             {
                 "metadata": {"name": "flyte"},
-                "stringData": {
-                    "FLYTE_AWS_ENDPOINT": ENDPOINT,
-                    "FLYTE_AWS_ACCESS_KEY_ID": ROOT_CREDENTIALS[0],
-                    "FLYTE_AWS_SECRET_ACCESS_KEY": ROOT_CREDENTIALS[1],
-                },
+                "stringData": platform(),
             },
         )
         own = dict(zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"), WATCHER_CREDENTIALS, strict=True))
@@ -258,6 +255,11 @@ def watcher_status(pod: V1Pod) -> V1ContainerStatus:
 def main_status(pod: V1Pod) -> V1ContainerStatus:
     """Main's status."""
     return status_of(pod, "primary")
+
+
+def platform() -> dict[str, str]:
+    """Flyte's default environment as plain values, where a test adds to it."""
+    return dict(zip(SECRET_KEYS, (ENDPOINT, *ROOT_CREDENTIALS), strict=True))
 
 
 def names(count: int, prefix: str) -> Sequence[str]:

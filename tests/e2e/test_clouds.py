@@ -10,9 +10,8 @@ from flyteidl.core.errors_pb2 import ContainerError
 from objectstore_sensor._pod import IMAGE_VARIABLE
 
 from tests.e2e import workflows
-from tests.e2e.cluster import CLOUDS_IMAGE, ENDPOINT, ROOT_CREDENTIALS, WATCHER, Cluster, script, tool
+from tests.e2e.cluster import CLOUDS_IMAGE, WATCHER, Cluster, platform, script, tool
 from tests.e2e.sensors import Sensors
-from tests.flyte_backend import SECRET_KEYS
 from tests.servers import AzureServer, GcsServer
 
 pytestmark = pytest.mark.timeout(1800)
@@ -87,8 +86,3 @@ def test_an_image_without_the_extra_says_what_it_lacks(sensors: Sensors, cluster
     error = sensors.error("slim")
     assert error.kind == ContainerError.NON_RECOVERABLE
     assert "make image EXTRAS=clouds" in error.message
-
-
-def platform() -> dict[str, str]:
-    """Where main writes its outputs."""
-    return dict(zip(SECRET_KEYS, (ENDPOINT, *ROOT_CREDENTIALS), strict=True))
