@@ -111,6 +111,7 @@ for _name, (_of, _options) in FEATURES.items():
     if "when" not in _options:
         globals()[f"lean_{_name}"] = _of(**{**LEAN, **_options})
 
+heard = WaitForObjectStoreFile(**{**WAIT, "poll_interval": 60})
 overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
 
 

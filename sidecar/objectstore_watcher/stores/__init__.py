@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -130,9 +131,11 @@ _CLOUD_VARIABLES = ("GOOGLE_", "STORAGE_EMULATOR_HOST", "AZURE_", "FLYTE_AZURE_"
 def preload(environment: Mapping[str, str]) -> None:
     """Load the S3 client, which takes 0.3 s of CPU, before anybody waits for it: most objects are in S3.
 
-    Not where ``environment`` speaks of other clouds alone: it would be 6 MiB that nobody uses.
+    Not where the client of other clouds is installed, too, unless ``environment`` speaks of S3 alone: it would be 6 MiB
+    that nobody uses.
     """
-    if _speaks_of(_CLOUD_VARIABLES, environment) and not _speaks_of(_S3_VARIABLES, environment):
+    is_of_s3 = _speaks_of(_S3_VARIABLES, environment) and not _speaks_of(_CLOUD_VARIABLES, environment)
+    if not is_of_s3 and importlib.util.find_spec("obstore"):
         return
     import objectstore_watcher.stores.events
     import objectstore_watcher.stores.s3  # noqa: F401  # late, and used by `open_store`
