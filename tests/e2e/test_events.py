@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1800)
 def test_a_sensor_of_the_default_and_each_element_of_a_map_hear_of_their_objects(
     sensors: Sensors, cluster: Cluster
 ) -> None:
-    each_told = map_task(workflows.told)
+    each_told = map_task(vars(workflows)["told"])
     path = {name: sensors.path(name) for name in ("auto", "map-0", "map-1")}
     sensors.start("auto", workflows.heard, path["auto"])
     for index in ("0", "1"):
