@@ -164,6 +164,13 @@ def test_an_age_counts_from_the_request_not_from_the_look() -> None:
     assert newer_than("", asked) is None
 
 
+@pytest.mark.parametrize("written", ["0", "0s", timedelta(0)])
+def test_an_age_of_zero_means_after_the_request(written: str | timedelta) -> None:
+    asked = datetime(2026, 6, 1, 12, 0, tzinfo=timezone.utc)
+    spec = WatchSpec(uri="s3://bucket/key", newer_than=written)  # type: ignore[arg-type]
+    assert newer_than(spec.newer_than, asked) == asked.timestamp()
+
+
 @pytest.mark.parametrize(
     ("headers", "told"),
     [
@@ -219,6 +226,13 @@ def test_absence_in_a_missing_bucket_is_an_error_as_ever() -> None:
         ({"newer_than": "yesterday"}, "--newer-than (newer_than): 'yesterday' is not a duration"),
         ({"absent": "maybe"}, "--absent (absent): 'maybe' is neither true nor false; use true or false"),
         ({"etag": 5}, "--etag (etag): is a int"),
+        ({"etag": '""'}, "--etag (etag): '\"\"' is an ETag without a character; correct it, or leave it out"),
+        ({"etag": 'W/""'}, "is an ETag without a character"),
+        (
+            {"stable_for": 100, "timeout": 20},
+            "(stable_for): 100 s is not shorter than the timeout of 20 s",
+        ),
+        ({"stable_for": 20, "timeout": 20}, "lower it, or raise the timeout"),
     ],
 )
 def test_a_condition_that_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> None:

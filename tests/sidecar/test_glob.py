@@ -61,6 +61,15 @@ class TestMinio:
             assert found(f"s3://{bucket}/a\\*b", endpoint=proxy.endpoint) == ["a*b"]
         assert proxy.request_lines == [f"HEAD /{bucket}/a%2Ab HTTP/1.1"]
 
+    def test_a_key_of_the_greatest_length_is_found_by_its_pattern_however_it_is_escaped(
+        self, minio: MinioServer, bucket: str
+    ) -> None:
+        key = "/".join(["L" * 200, "e" * 200, "x" * 200, "y" * 200, "z" * 220])
+        minio.put(bucket, key)
+        escaped = "".join("\\" + character for character in key)
+        assert found(f"s3://{bucket}/{escaped}") == [key]
+        assert found(f"s3://{bucket}/{escaped[:-2]}?") == [key]
+
     def test_an_exact_path_is_never_taken_for_a_pattern(self, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "abc")
         spec = WatchSpec(uri=f"s3://{bucket}/a*")
@@ -206,6 +215,17 @@ class TestFiles:
             "x*": [],
         }
 
+    @pytest.mark.parametrize("name", ["da[1]ta", "e{1,2}", "s*", "q?", "back\\slash"])
+    def test_the_directory_that_a_relative_pattern_begins_in_is_no_pattern(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "a.csv").touch()
+        monkeypatch.chdir(directory)
+        assert found("*.csv") == [f"{directory}/a.csv"]
+        assert found("./a.csv") == [f"{directory}/a.csv"]
+
     def test_a_file_that_comes_later_ends_the_wait(self, tmp_path: Path) -> None:
         time = VirtualTime(at_pause={2: (tmp_path / "later.csv").touch})
         ready, _ = wait(f"file://{tmp_path}/*.csv", time)
@@ -226,6 +246,8 @@ class TestFiles:
         ({"match": "glob", "min_count": 0}, "--min-count (min_count): 0 is no number of objects; use 1 to 10000"),
         ({"match": "glob", "min_count": 10_001}, "is no number of objects"),
         ({"match": "glob", "min_count": True}, "is no number of objects"),
+        ({"match": "glob", "uri": "s3://bucket/" + "a" * 1025}, "the key has 1025 bytes"),
+        ({"match": "glob", "uri": "gs://bucket/" + "a" * 1025}, "the key has 1025 bytes"),
     ],
 )
 def test_what_cannot_be_right_is_refused(options: dict[str, str], told: str) -> None:

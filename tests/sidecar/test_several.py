@@ -512,6 +512,24 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ({"uri": ["s3://bucket/a", "s3://bucket/b"], "etag": "e"}, "--etag (etag): is of one object"),
         ({"match": "manifest", "version_id": "v"}, "--version-id (version_id): is of one object"),
         ({"flag": "x" * 1025}, "--flag (flag): "),
+        ({"flag": ".."}, "--flag (flag): '..' cannot be beside the path: the key is only white space, or a part of it"),
+        ({"flag": "../x"}, "--flag (flag): '../x' cannot be beside the path"),
+        ({"uri": "gs://bucket/a", "flag": "x/"}, "--flag (flag): 'x/' cannot be beside the path"),
+        (
+            {"uri": "s3://bucket/2026-*/part", "match": "glob", "flag": "_SUCCESS"},
+            "--flag (flag): '_SUCCESS' is looked for beside the path, and 's3://bucket/2026-*/part' stands for several"
+            " folders; write the flag's whole path",
+        ),
+        ({"uri": "/data/**/part", "match": "glob", "flag": "_SUCCESS"}, "stands for several folders"),
+        ({"match": "manifest", "etag": "e"}, "--etag (etag): is of one object, and the path stands for several"),
+        (
+            {"uri": "s3://bucket/a", "match": "glob", "min_count": 2},
+            "--min-count (min_count): 2 objects can never match 's3://bucket/a', in which no pattern is",
+        ),
+        (
+            {"uri": ["s3://bucket/*", r"s3://bucket/a\*"], "match": "glob", "expected_count": 2},
+            "--expected-count (expected_count): 2 objects can never match",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> None:
@@ -520,10 +538,18 @@ def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> 
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("uri", "flag"),
+    [
+        ("s3://bucket/in/**", "_SUCCESS"),
+        ("s3://bucket/*/part", "s3://bucket/_SUCCESS"),
+        ("/data/*/part", "/data/_SUCCESS"),
+        ("/data/part-*", "../_SUCCESS"),
+    ],
+)
+def test_a_flag_of_which_all_know_where_it_is_is_taken(uri: str, flag: str) -> None:
+    assert WatchSpec(uri=uri, match="glob", flag=flag).flag == flag
+
+
 def test_what_is_called_manifest_is_no_manifest() -> None:
     assert WatchSpec(uri="s3://bucket/lock", absent=True, version_id="manifest", region="manifest").absent
-
-
-def test_a_flag_that_cannot_be_beside_the_path_ends_the_wait() -> None:
-    with pytest.raises(InvalidArgument, match=r"path 's3://bucket/a/\.\./b'"):
-        wait("s3://bucket/a/key", VirtualTime(), flag="../b")

@@ -160,11 +160,26 @@ class TestRefused:
             {"on_forbidden": "ignore"},
             {"endpoint": "minio:9000"},
             {"timeout": 5, "poll_interval": 6},
+            {"flag": ".."},
+            {"flag": "s3://b"},
+            {"etag": '""'},
+            {"match": "manifest", "etag": "e"},
         ],
     )
     def test_a_bad_option_when_the_configuration_is_made(self, options: dict[str, Any]) -> None:
         with pytest.raises(InvalidArgument):
             ObjectStoreWait(**options)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"match": "glob", "min_count": 2},
+            {"match": "glob", "expected_count": 2, "flag": "gs://bucket/_SUCCESS"},
+            {"flag": "s3://bucket/_SUCCESS"},
+        ],
+    )
+    def test_no_option_that_its_path_can_go_with(self, options: dict[str, Any]) -> None:
+        assert ObjectStoreWait(**options).match == options.get("match", "exact")
 
     def test_a_second_container(self, module: Module) -> None:
         user = module(

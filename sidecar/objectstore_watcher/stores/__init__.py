@@ -9,7 +9,7 @@ from typing import Protocol
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.stores.hints import Listener
 from objectstore_watcher.targets import Target
-from objectstore_watcher.uri import ObjectLocation, parse
+from objectstore_watcher.uri import ObjectLocation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def listen(spec: WatchSpec, key_pair: KeyPair | None = None) -> Listener:
     Raises:
         InvalidArgument: events are demanded where there are none.
     """
-    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(parse(spec.uris[0]), ObjectLocation):
+    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(spec.location, ObjectLocation):
         return Listener()
     from objectstore_watcher.stores.events import listener  # late, as the S3 client
 
