@@ -153,8 +153,8 @@ class WatchSpec:
         min_size: bytes; a smaller object does not count.
         stable_for: seconds for which the watcher must have seen the object unchanged, fewer than until the deadline; 0:
             none.
-        newer_than: an ISO 8601 time, or an age such as ``1h`` at the time of the request; an object last modified
-            before does not count; empty: none does not.
+        newer_than: an ISO 8601 time, or an age such as ``1h`` at the time of the request; an object, flag or manifest
+            last modified before does not count; empty: any does.
         etag: the ETag that the object must have, without quotes; empty: any.
         version_id: the version that is waited for; empty: the latest.
         detection: ``auto``: events where the server has them, and slower polls beside them, else polls; ``poll``; or
@@ -217,7 +217,10 @@ class WatchSpec:
     )
     newer_than: str = field(
         default="",
-        metadata={"help": "an object last modified before does not count: 2026-06-01T12:00:00Z, or an age such as 1h"},
+        metadata={
+            "help": "an object, flag or manifest last modified before does not count: 2026-06-01T12:00:00Z, or an age"
+            " such as 1h"
+        },
     )
     etag: str = field(default="", metadata={"help": "the ETag that the object must have"})
     version_id: str = field(default="", metadata={"help": "the version to wait for (default: the latest)"})

@@ -117,7 +117,19 @@ class TestOnMinio:
         client.remove_object(self.bucket, "key")
         (marker,) = (v for v in client.list_objects(self.bucket, include_version=True) if v.is_delete_marker)
         time = VirtualTime(at_pause={1: lambda: client.remove_object(self.bucket, "key", version_id=marker.version_id)})
-        assert self.wait(time)[1] == ["", ""]
+        assert self.wait(time)[1] == ["the object cannot be read: its latest version is a delete marker", ""]
+
+    def test_a_version_that_is_a_delete_marker_is_told_and_is_gone(self) -> None:
+        client = self.minio.client()
+        client.set_bucket_versioning(self.bucket, VersioningConfig(ENABLED))
+        self.put(b"1")()
+        client.remove_object(self.bucket, "key")
+        (marker,) = (v for v in client.list_objects(self.bucket, include_version=True) if v.is_delete_marker)
+        with pytest.raises(DeadlineExceeded, match="the object cannot be read: the version is a delete marker; check"):
+            self.wait(VirtualTime(), version_id=marker.version_id or "", timeout=20)
+        for version in ("", marker.version_id or ""):
+            ready, _ = self.wait(VirtualTime(), version_id=version, absent=True)
+            assert (ready.polls, ready.objects) == (1, ())
 
     def test_an_etag_must_be_the_one(self) -> None:
         self.put(b"wrong")()

@@ -70,6 +70,20 @@ class TestMinio:
         assert found(f"s3://{bucket}/{escaped}") == [key]
         assert found(f"s3://{bucket}/{escaped[:-2]}?") == [key]
 
+    @pytest.mark.parametrize("pattern", ["in/*", "in/**", "i*"])
+    def test_the_empty_folder_that_consoles_make_is_no_object(
+        self, minio: MinioServer, bucket: str, pattern: str
+    ) -> None:
+        for key in ("in/", "in/sub/", "i/"):
+            minio.put(bucket, key, b"")
+        assert found(f"s3://{bucket}/{pattern}") == []
+        minio.put(bucket, "in/empty", b"")
+        assert found(f"s3://{bucket}/in/*") == ["in/empty"]
+
+    def test_a_pattern_that_ends_in_a_slash_asks_for_folders(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "in/sub/", b"")
+        assert found(f"s3://{bucket}/in/*/") == ["in/sub/"]
+
     def test_an_exact_path_is_never_taken_for_a_pattern(self, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "abc")
         spec = WatchSpec(uri=f"s3://{bucket}/a*")

@@ -6,6 +6,7 @@ import json
 import os
 import time as clock
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,43 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.remove("1/_SUCCESS"), 2: self.put("2/part"), 3: self.put("2/_SUCCESS")})
         with pytest.raises(DeadlineExceeded, match=r"the flag .*1/_SUCCESS' is not there"):
             wait([self.uri("1/part"), self.uri("2/part")], time, flag="_SUCCESS", timeout=60)
+
+    @pytest.mark.parametrize("match", ["exact", "glob"])
+    def test_the_flag_of_the_last_run_does_not_count(self, match: str) -> None:
+        self.put("day/_SUCCESS")()
+        later = self.after_a_second()
+        self.put("day/part")()
+        time = VirtualTime(at_pause={2: self.put("day/_SUCCESS")})
+        ready, unmet = wait(self.uri("day/part"), time, match=match, flag="_SUCCESS", newer_than=later)
+        assert unmet == [f"the flag {self.uri('day/_SUCCESS')!r} is older than {later}"] * 2 + [""]
+        assert uris(ready) == [self.uri("day/part")]
+
+    def test_the_manifest_of_the_last_run_does_not_count(self) -> None:
+        self.put("day/manifest", b"a")()
+        later = self.after_a_second()
+        self.put("day/a")()
+        time = VirtualTime(at_pause={2: self.put("day/manifest", b"a")})
+        with Proxy(self.minio.port) as proxy:
+            options: dict[str, str] = {"match": "manifest", "newer_than": later, "endpoint": proxy.endpoint}
+            ready, unmet = wait(self.uri("day/manifest"), time, **options)
+        assert unmet == [f"the manifest {self.uri('day/manifest')!r} is older than {later}"] * 2 + [""]
+        assert uris(ready) == [self.uri("day/a")]
+        assert [line.split()[0] for line in proxy.request_lines][:3] == ["HEAD", "HEAD", "HEAD"], (
+            "it is not read before"
+        )
+
+    def after_a_second(self) -> str:
+        """A time after all that has been stored, and before all that will be: servers tell whole seconds."""
+        clock.sleep(2.1)
+        return datetime.fromtimestamp(int(clock.time()), timezone.utc).isoformat()
+
+    def test_where_any_is_enough_a_flag_that_is_missing_is_told(self) -> None:
+        for key in ("1/a", "2/a"):
+            self.put(key)()
+        time = VirtualTime(at_pause={1: self.put("2/_SUCCESS")})
+        ready, unmet = wait([self.uri("1/a"), self.uri("2/a")], time, flag="_SUCCESS", require="any")
+        assert unmet == [f"the flag {self.uri('1/_SUCCESS')!r} is not there", ""]
+        assert uris(ready) == [self.uri("2/a")]
 
     def test_a_flag_that_its_pattern_matches_is_no_match(self) -> None:
         for key in ("out/_SUCCESS", "out/part-1"):

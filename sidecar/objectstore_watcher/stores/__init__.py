@@ -24,6 +24,7 @@ class Found:
         version_id: version in a versioned bucket, else empty.
         last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
         unreadable: why its content cannot be read, in words: it is archived, say; else empty.
+        is_deleted: a delete marker: where the absence of the object is waited for, it is gone.
         user_metadata: of ``x-amz-meta-*``, the names in lower case; None where that was not asked for, as by a listing.
         sha256: of the whole content, in hexadecimal; empty where it was not asked for, or the store does not say.
         asked: the path that it was found for: `Target.uri`.
@@ -38,6 +39,7 @@ class Found:
     version_id: str = ""
     last_modified: float = 0.0
     unreadable: str = ""
+    is_deleted: bool = False
     user_metadata: Mapping[str, str] | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
