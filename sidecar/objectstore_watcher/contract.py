@@ -66,7 +66,8 @@ DEFAULT_TIMEOUT = 86400.0
 """Seconds, a day: nothing waits for ever, and Flyte's scheduled workflows mostly come round within a day."""
 
 DEFAULT_REQUEST_TIMEOUT = 10.0
-"""Seconds that a look may take: to resolve the server's name, connect, ask, and read the whole answer."""
+"""Seconds that an answer may take: to resolve the server's name, connect, ask, and read the whole of it. A look is one
+request, mostly; those that need many go on while answers come."""
 
 DEFAULT_HEARTBEAT_INTERVAL = 10.0
 """Seconds between two heartbeats. Three of them outlast the first two restarts of a watcher:
@@ -81,6 +82,10 @@ HEARTBEATS_MISSED = 3
 PATIENCE = 60.0
 """Seconds after its last look that a watcher which lives may take to answer: a throttled one needs some. Without this
 end, one that cannot answer would be waited for for ever."""
+
+LAST_LOOK = PATIENCE / 2
+"""Seconds after the deadline for which the last look may go on while answers come, as those of a listing do: some 300
+pages. The rest of main's patience is for what follows."""
 
 MATCHES = ("exact", "glob", "manifest")
 """What a path may be; chosen by the author of the task or command, never by what the path contains."""
@@ -135,7 +140,7 @@ class WatchSpec:
         uri: the object: ``s3://bucket/key``, ``file:///path``, a plain path, or one of `cloud_uris`; or several.
         poll_interval: seconds between two looks.
         timeout: seconds from the request to the deadline.
-        request_timeout: seconds that one look may take, from resolving the server's name to its whole answer.
+        request_timeout: seconds that one answer may take, from resolving the server's name to the whole of it.
         heartbeat_interval: seconds between two heartbeats.
         endpoint: URL of the object store's API; empty: from the environment, else that of its cloud.
         region: region that signs the requests; empty: from the environment, else us-east-1.
@@ -173,7 +178,7 @@ class WatchSpec:
     timeout: float = field(default=DEFAULT_TIMEOUT, metadata={"help": "give up after this long (5m, 1h30m, 1d)"})
     request_timeout: float = field(
         default=DEFAULT_REQUEST_TIMEOUT,
-        metadata={"help": "longest time for one look: to connect, to ask, to be answered"},
+        metadata={"help": "longest time without an answer: to connect, to ask, to be answered"},
     )
     heartbeat_interval: float = field(
         default=DEFAULT_HEARTBEAT_INTERVAL,

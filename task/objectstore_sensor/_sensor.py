@@ -44,7 +44,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         poll_interval: time between two looks; by default 10 s, or the timeout where that is shorter.
         timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
         metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
-        request_timeout: longest time for one look: to connect, to ask, to be answered; 10 s by default.
+        request_timeout: longest time without an answer: to connect, to ask, to be answered; 10 s by default.
         heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up. With the
             default of 10 s a watcher may be restarted twice; with less, main takes the second restart for its death.
         endpoint: URL of the object store's API; by default as Flyte itself is configured, else that of its cloud.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from objectstore_watcher.contract import MOST_MATCHES, Ready, WatchSpec
+from objectstore_watcher.contract import MOST_MATCHES, Ready, Request, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
+from objectstore_watcher.stores import bounded, s3
 from objectstore_watcher.watch import Polled, watch
 
+from tests import fake_listing
 from tests.fake_listing import FakeListing
-from tests.fake_s3 import Answer, FakeS3, error
+from tests.fake_s3 import Answer, FakeS3, Received, error
 from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
@@ -156,6 +160,28 @@ class TestFake:
         with FakeListing(30_000) as server:
             assert found("s3://bucket/big/*-??29999", endpoint=server.endpoint) == [server.key(29_999)]
 
+    def test_what_takes_longer_than_a_second_to_list_is_found_at_the_deadline(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Slow(FakeListing):
+            def next_answer(self, request: Received) -> Answer:
+                return replace(super().next_answer(request), delay=0.05)
+
+        for module in (s3, fake_listing):
+            monkeypatch.setattr(module, "PAGE", 5)
+        with Slow(200) as server:
+            spec = WatchSpec(
+                uri="s3://bucket/big/*199",
+                endpoint=server.endpoint,
+                match="glob",
+                detection="poll",
+                timeout=1,
+                poll_interval=1,
+            )
+            ready = watch(Request(spec=spec), stop=threading.Event(), observe=lambda event: None)
+        assert [each.uri for each in ready.objects] == [f"s3://bucket/{server.key(199)}"]
+        assert ready.polls == 2
+
     def test_no_more_objects_are_kept_than_can_be_asked_for(self) -> None:
         with FakeListing(1_000_000) as server:
             assert len(found("s3://bucket/big/*", endpoint=server.endpoint)) == MOST_MATCHES + 1, "that there are more"
@@ -181,7 +207,10 @@ class TestFake:
             ready, _ = wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, **options)
         assert (ready.polls, len(ready.objects)) == (1, MOST_MATCHES)
 
-    def test_more_than_are_kept_are_more_than_exactly_so_many(self) -> None:
+    def test_more_than_are_kept_are_more_than_exactly_so_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            bounded, "SHORTEST_LOOK", 60
+        )  # the deadline is virtual, the pages of a busy machine are not
         with FakeListing(10_500) as server, pytest.raises(DeadlineExceeded, match="10001 of exactly 10000 objects"):
             wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, expected_count=MOST_MATCHES, timeout=10)
 

@@ -127,6 +127,7 @@ class S3Store:
         self._on_request = on_request
         self._http = _http_client(spec, self._endpoint)
         self._credentials = credentials.chain(location.uri, key_pair, spec.request_timeout)
+        self._aborts = 0
         self._accepted = False
         self._refused = False  # by S3, in its own words
         self._explained: tuple[int, str] | None = None  # status of a HEAD, and the code behind it
@@ -158,7 +159,7 @@ class S3Store:
         Raises:
             StoreError: the server, or the way to it, failed.
         """
-        self._http.limit = within
+        self._begin(within)
         found: list[Found] = []
         keys: dict[str, list[Target]] = {}
         for target in targets:
@@ -169,13 +170,18 @@ class S3Store:
         there = self._batches.look(list(keys), partial(self._one, keys), partial(self._some, keys))
         return found + [replace(each, asked=target.uri) for each in there for target in keys[each.key]]
 
+    def _begin(self, within: float) -> None:
+        """Nothing is under way, so what is given up from now on is what begins here."""
+        self._http.limit = within
+        self._aborts = self._http.aborts
+
     def read(self, within: float, target: Target) -> bytes | None:
         """The content of a small object, or None where it is absent.
 
         Raises:
             StoreError: as `look`; or the object is too long.
         """
-        self._http.limit = within
+        self._begin(within)
         self._uri, self._key = target.uri, target.name
         return self._answered(partial(self._request, "get", self._content), self._judge)
 
@@ -195,7 +201,7 @@ class S3Store:
         Raises:
             StoreError: as `look`; or only the tags are refused.
         """
-        self._http.limit = within
+        self._begin(within)
         self._uri, self._key = target.uri, target.name
         return self._answered(partial(self._request, "tags", self._tags), self._judge_tags)
 
@@ -223,7 +229,7 @@ class S3Store:
         Raises:
             StoreError: as `look`.
         """
-        self._http.limit = within
+        self._begin(within)
         self._uri, self._key = target.uri, target.name
         self._answered(partial(self._request, "put", partial(self._put, data)), self._judge_write)
 
@@ -419,6 +425,7 @@ class S3Store:
         return ""
 
     def _request(self, operation: str, send: Callable[[], T]) -> T:
+        self._check_given_up()
         outcome, repeats = "error", self._http.repeats
         try:
             answer = send()
@@ -429,9 +436,7 @@ class S3Store:
             outcome = ""  # no credentials, so nothing was sent
             raise
         except S3Error as error:
-            code = _code_told(error) or error.code
-            is_absent = code in _ABSENT or _is_delete_marker(error)
-            outcome = "absent" if is_absent else "other_region" if self._region_named(error) else "error"
+            outcome = self._outcome(error)
             self.answers += 1
             raise
         except ServerError as error:
@@ -449,6 +454,17 @@ class S3Store:
         finally:
             for each in filter(None, ["error"] * (self._http.repeats - repeats) + [outcome]):
                 self._on_request(operation, each)
+
+    def _check_given_up(self) -> None:
+        """A look can need many requests, and be given up between two of them."""
+        if self._http.aborts != self._aborts:
+            raise self._error("timeout", "given up")
+
+    def _outcome(self, error: S3Error) -> str:
+        code = _code_told(error) or error.code
+        if code in _ABSENT or _is_delete_marker(error):
+            return "absent"
+        return "other_region" if self._region_named(error) else "error"
 
     def _fail(self, code: str, status: int) -> NoReturn:
         self._refused |= code in _KIND_OF_CODE
