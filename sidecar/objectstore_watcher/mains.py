@@ -36,10 +36,9 @@ def ask(spec: WatchSpec, *, candidates: bool = False) -> Request:
         InvalidArgument: the path is a file.
         MarkerError: the directory is missing, read-only or full, or holds another request.
     """
-    path = spec.uris[0]  # all are of one kind
-    if isinstance(uri.parse(path), uri.FileLocation):
+    if isinstance(spec.location, uri.FileLocation):
         raise InvalidArgument(
-            f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
+            f"path {spec.uris[0]!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
         )
     return waiting.ask(marker_directory(), spec, candidates=candidates)
 

@@ -80,7 +80,7 @@ def _watch_here(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
 
 def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, str] | None]:
     """With the endpoint of flytekit's own configuration, and its credentials, where it has them for the path."""
-    config, location = FlyteContextManager.current_context().file_access.data_config, uri.parse(spec.uris[0])
+    config, location = FlyteContextManager.current_context().file_access.data_config, spec.location
     if isinstance(location, uri.ObjectLocation):
         if config.s3.endpoint and not spec.endpoint:
             spec = WatchSpec(**{**vars(spec), "endpoint": config.s3.endpoint})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from objectstore_watcher.contract import MOST_MATCHES, Ready, WatchSpec
+from objectstore_watcher.contract import MOST_MATCHES, Ready, Request, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
-from objectstore_watcher.stores import bounded
+from objectstore_watcher.stores import bounded, s3
 from objectstore_watcher.watch import Polled, watch
 
+from tests import fake_listing
 from tests.fake_listing import FakeListing
-from tests.fake_s3 import Answer, FakeS3, error
+from tests.fake_s3 import Answer, FakeS3, Received, error
 from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
@@ -61,6 +64,29 @@ class TestMinio:
         with Proxy(minio.port) as proxy:
             assert found(f"s3://{bucket}/a\\*b", endpoint=proxy.endpoint) == ["a*b"]
         assert proxy.request_lines == [f"HEAD /{bucket}/a%2Ab HTTP/1.1"]
+
+    def test_a_key_of_the_greatest_length_is_found_by_its_pattern_however_it_is_escaped(
+        self, minio: MinioServer, bucket: str
+    ) -> None:
+        key = "/".join(["L" * 200, "e" * 200, "x" * 200, "y" * 200, "z" * 220])
+        minio.put(bucket, key)
+        escaped = "".join("\\" + character for character in key)
+        assert found(f"s3://{bucket}/{escaped}") == [key]
+        assert found(f"s3://{bucket}/{escaped[:-2]}?") == [key]
+
+    @pytest.mark.parametrize("pattern", ["in/*", "in/**", "i*"])
+    def test_the_empty_folder_that_consoles_make_is_no_object(
+        self, minio: MinioServer, bucket: str, pattern: str
+    ) -> None:
+        for key in ("in/", "in/sub/", "i/"):
+            minio.put(bucket, key, b"")
+        assert found(f"s3://{bucket}/{pattern}") == []
+        minio.put(bucket, "in/empty", b"")
+        assert found(f"s3://{bucket}/in/*") == ["in/empty"]
+
+    def test_a_pattern_that_ends_in_a_slash_asks_for_folders(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "in/sub/", b"")
+        assert found(f"s3://{bucket}/in/*/") == ["in/sub/"]
 
     def test_an_exact_path_is_never_taken_for_a_pattern(self, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "abc")
@@ -133,6 +159,28 @@ class TestFake:
     def test_of_many_pages_those_that_match_are_found(self) -> None:
         with FakeListing(30_000) as server:
             assert found("s3://bucket/big/*-??29999", endpoint=server.endpoint) == [server.key(29_999)]
+
+    def test_what_takes_longer_than_a_second_to_list_is_found_at_the_deadline(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Slow(FakeListing):
+            def next_answer(self, request: Received) -> Answer:
+                return replace(super().next_answer(request), delay=0.05)
+
+        for module in (s3, fake_listing):
+            monkeypatch.setattr(module, "PAGE", 5)
+        with Slow(200) as server:
+            spec = WatchSpec(
+                uri="s3://bucket/big/*199",
+                endpoint=server.endpoint,
+                match="glob",
+                detection="poll",
+                timeout=1,
+                poll_interval=1,
+            )
+            ready = watch(Request(spec=spec), stop=threading.Event(), observe=lambda event: None)
+        assert [each.uri for each in ready.objects] == [f"s3://bucket/{server.key(199)}"]
+        assert ready.polls == 2
 
     def test_no_more_objects_are_kept_than_can_be_asked_for(self) -> None:
         with FakeListing(1_000_000) as server:
@@ -208,6 +256,17 @@ class TestFiles:
             "x*": [],
         }
 
+    @pytest.mark.parametrize("name", ["da[1]ta", "e{1,2}", "s*", "q?", "back\\slash"])
+    def test_the_directory_that_a_relative_pattern_begins_in_is_no_pattern(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "a.csv").touch()
+        monkeypatch.chdir(directory)
+        assert found("*.csv") == [f"{directory}/a.csv"]
+        assert found("./a.csv") == [f"{directory}/a.csv"]
+
     def test_a_file_that_comes_later_ends_the_wait(self, tmp_path: Path) -> None:
         time = VirtualTime(at_pause={2: (tmp_path / "later.csv").touch})
         ready, _ = wait(f"file://{tmp_path}/*.csv", time)
@@ -228,6 +287,8 @@ class TestFiles:
         ({"match": "glob", "min_count": 0}, "--min-count (min_count): 0 is no number of objects; use 1 to 10000"),
         ({"match": "glob", "min_count": 10_001}, "is no number of objects"),
         ({"match": "glob", "min_count": True}, "is no number of objects"),
+        ({"match": "glob", "uri": "s3://bucket/" + "a" * 1025}, "the key has 1025 bytes"),
+        ({"match": "glob", "uri": "gs://bucket/" + "a" * 1025}, "the key has 1025 bytes"),
     ],
 )
 def test_what_cannot_be_right_is_refused(options: dict[str, str], told: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from objectstore_watcher.errors import InvalidArgument
-from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.patterns import Pattern, literally
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,8 @@ from objectstore_watcher.patterns import Pattern
         ("[!]]", ["a"], ["]", "/"]),
         ("[a-]", ["a", "-"], ["b"]),
         ("[--0]", ["-", ".", "0"], ["/", "1"]),
-        ("[z-a]", [], ["a", "z", "m"]),
+        (r"[\]]", ["\\]"], ["]", "\\"]),
+        ("[a:[]", ["a", ":", "["], ["]"]),
         (r"\*\?\[\\", ["*?[\\"], ["a?[\\"]),
         ("a]b", ["a]b"], ["ab"]),
         ("new\nline*", ["new\nline", "new\nline\n2"], ["newline"]),
@@ -105,6 +106,27 @@ def test_a_key_whose_every_character_is_escaped_matches_itself_alone(key: str) -
     assert not pattern.matches(key + "x")
 
 
+@given(st.text(max_size=20))
+def test_a_text_that_is_taken_literally_matches_itself_alone(text: str) -> None:
+    assert (Pattern(literally(text)).prefix, Pattern(literally(text)).is_literal) == (text, True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("part-*", False),
+        ("in/part-*", False),
+        ("in/**", False),
+        (r"i\*n/*", False),
+        ("2026-*/part", True),
+        ("**/part", True),
+        ("in/?/part-*", True),
+    ],
+)
+def test_whether_what_matches_can_be_in_several_folders_is_told(pattern: str, expected: bool) -> None:
+    assert Pattern(pattern).has_wildcard_folders == expected
+
+
 @pytest.mark.parametrize(
     ("pattern", "prefix", "is_literal"),
     [
@@ -130,6 +152,10 @@ def test_a_listing_begins_at_the_longest_literal_prefix(pattern: str, prefix: st
         ("a\\", "backslash"),
         ("part-{1,2}", r"has braces, which stand for themselves here; give a path for each, or write \{"),
         ("part-{1..9}.csv", "has braces"),
+        ("[z-a]", "has the range 'z-a', which is empty; write the lower character first"),
+        ("[a-c9-0]", "has the range '9-0', which is empty"),
+        ("[[:digit:]]", "has [: in a class, which names no characters here; write the characters, such as [0-9]"),
+        ("[^[=a=]]", "has [= in a class"),
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str, told: str) -> None:

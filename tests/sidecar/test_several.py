@@ -6,6 +6,7 @@ import json
 import os
 import time as clock
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,43 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.remove("1/_SUCCESS"), 2: self.put("2/part"), 3: self.put("2/_SUCCESS")})
         with pytest.raises(DeadlineExceeded, match=r"the flag .*1/_SUCCESS' is not there"):
             wait([self.uri("1/part"), self.uri("2/part")], time, flag="_SUCCESS", timeout=60)
+
+    @pytest.mark.parametrize("match", ["exact", "glob"])
+    def test_the_flag_of_the_last_run_does_not_count(self, match: str) -> None:
+        self.put("day/_SUCCESS")()
+        later = self.after_a_second()
+        self.put("day/part")()
+        time = VirtualTime(at_pause={2: self.put("day/_SUCCESS")})
+        ready, unmet = wait(self.uri("day/part"), time, match=match, flag="_SUCCESS", newer_than=later)
+        assert unmet == [f"the flag {self.uri('day/_SUCCESS')!r} is older than {later}"] * 2 + [""]
+        assert uris(ready) == [self.uri("day/part")]
+
+    def test_the_manifest_of_the_last_run_does_not_count(self) -> None:
+        self.put("day/manifest", b"a")()
+        later = self.after_a_second()
+        self.put("day/a")()
+        time = VirtualTime(at_pause={2: self.put("day/manifest", b"a")})
+        with Proxy(self.minio.port) as proxy:
+            options: dict[str, str] = {"match": "manifest", "newer_than": later, "endpoint": proxy.endpoint}
+            ready, unmet = wait(self.uri("day/manifest"), time, **options)
+        assert unmet == [f"the manifest {self.uri('day/manifest')!r} is older than {later}"] * 2 + [""]
+        assert uris(ready) == [self.uri("day/a")]
+        assert [line.split()[0] for line in proxy.request_lines][:3] == ["HEAD", "HEAD", "HEAD"], (
+            "it is not read before"
+        )
+
+    def after_a_second(self) -> str:
+        """A time after all that has been stored, and before all that will be: servers tell whole seconds."""
+        clock.sleep(2.1)
+        return datetime.fromtimestamp(int(clock.time()), timezone.utc).isoformat()
+
+    def test_where_any_is_enough_a_flag_that_is_missing_is_told(self) -> None:
+        for key in ("1/a", "2/a"):
+            self.put(key)()
+        time = VirtualTime(at_pause={1: self.put("2/_SUCCESS")})
+        ready, unmet = wait([self.uri("1/a"), self.uri("2/a")], time, flag="_SUCCESS", require="any")
+        assert unmet == [f"the flag {self.uri('1/_SUCCESS')!r} is not there", ""]
+        assert uris(ready) == [self.uri("2/a")]
 
     def test_a_flag_that_its_pattern_matches_is_no_match(self) -> None:
         for key in ("out/_SUCCESS", "out/part-1"):
@@ -512,6 +550,24 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ({"uri": ["s3://bucket/a", "s3://bucket/b"], "etag": "e"}, "--etag (etag): is of one object"),
         ({"match": "manifest", "version_id": "v"}, "--version-id (version_id): is of one object"),
         ({"flag": "x" * 1025}, "--flag (flag): "),
+        ({"flag": ".."}, "--flag (flag): '..' cannot be beside the path: the key is only white space, or a part of it"),
+        ({"flag": "../x"}, "--flag (flag): '../x' cannot be beside the path"),
+        ({"uri": "gs://bucket/a", "flag": "x/"}, "--flag (flag): 'x/' cannot be beside the path"),
+        (
+            {"uri": "s3://bucket/2026-*/part", "match": "glob", "flag": "_SUCCESS"},
+            "--flag (flag): '_SUCCESS' is looked for beside the path, and 's3://bucket/2026-*/part' stands for several"
+            " folders; write the flag's whole path",
+        ),
+        ({"uri": "/data/**/part", "match": "glob", "flag": "_SUCCESS"}, "stands for several folders"),
+        ({"match": "manifest", "etag": "e"}, "--etag (etag): is of one object, and the path stands for several"),
+        (
+            {"uri": "s3://bucket/a", "match": "glob", "min_count": 2},
+            "--min-count (min_count): 2 objects can never match 's3://bucket/a', in which no pattern is",
+        ),
+        (
+            {"uri": ["s3://bucket/*", r"s3://bucket/a\*"], "match": "glob", "expected_count": 2},
+            "--expected-count (expected_count): 2 objects can never match",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> None:
@@ -520,10 +576,18 @@ def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> 
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("uri", "flag"),
+    [
+        ("s3://bucket/in/**", "_SUCCESS"),
+        ("s3://bucket/*/part", "s3://bucket/_SUCCESS"),
+        ("/data/*/part", "/data/_SUCCESS"),
+        ("/data/part-*", "../_SUCCESS"),
+    ],
+)
+def test_a_flag_of_which_all_know_where_it_is_is_taken(uri: str, flag: str) -> None:
+    assert WatchSpec(uri=uri, match="glob", flag=flag).flag == flag
+
+
 def test_what_is_called_manifest_is_no_manifest() -> None:
     assert WatchSpec(uri="s3://bucket/lock", absent=True, version_id="manifest", region="manifest").absent
-
-
-def test_a_flag_that_cannot_be_beside_the_path_ends_the_wait() -> None:
-    with pytest.raises(InvalidArgument, match=r"path 's3://bucket/a/\.\./b'"):
-        wait("s3://bucket/a/key", VirtualTime(), flag="../b")

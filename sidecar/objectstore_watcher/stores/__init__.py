@@ -10,7 +10,7 @@ from typing import Protocol
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.stores.hints import Listener
 from objectstore_watcher.targets import Target
-from objectstore_watcher.uri import ObjectLocation, parse
+from objectstore_watcher.uri import ObjectLocation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Found:
         version_id: version in a versioned bucket, else empty.
         last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
         unreadable: why its content cannot be read, in words: it is archived, say; else empty.
+        is_deleted: a delete marker: where the absence of the object is waited for, it is gone.
         user_metadata: of ``x-amz-meta-*``, the names in lower case; None where that was not asked for, as by a listing.
         sha256: of the whole content, in hexadecimal; empty where it was not asked for, or the store does not say.
         asked: the path that it was found for: `Target.uri`.
@@ -39,6 +40,7 @@ class Found:
     version_id: str = ""
     last_modified: float = 0.0
     unreadable: str = ""
+    is_deleted: bool = False
     user_metadata: Mapping[str, str] | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
@@ -116,7 +118,7 @@ def listen(spec: WatchSpec, key_pair: KeyPair | None = None) -> Listener:
     Raises:
         InvalidArgument: events are demanded where there are none.
     """
-    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(parse(spec.uris[0]), ObjectLocation):
+    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(spec.location, ObjectLocation):
         return Listener()
     from objectstore_watcher.stores.events import listener  # late, as the S3 client
 
