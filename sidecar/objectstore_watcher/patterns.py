@@ -90,6 +90,11 @@ class Pattern:
         """Whether one key matches only, which is the prefix."""
         return all(token.literal for token in self._tokens)
 
+    @property
+    def slashes(self) -> int | None:
+        """How many slashes all keys have that match; None: any number."""
+        return None if _DEEP in self._tokens else sum(token.literal == "/" for token in self._tokens)
+
     def matches(self, key: str) -> bool:
         """Whether the whole ``key`` matches."""
         states = self._closed(1)
