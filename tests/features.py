@@ -50,11 +50,13 @@ class Step:
         objects: what is stored, by key; None: it goes.
         marks: which of `MARKS` it is stored with.
         told: what the watcher's log says then: why it waits on; empty where it sees nothing to speak of.
+        after: seconds between what was told of the last step and this one.
     """
 
     objects: Mapping[str, bytes | None] = field(default_factory=dict)
     marks: Collection[str] = ()
     told: str = ""
+    after: float = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +105,12 @@ FEATURES = {
         asked="data",
         steps=[
             Step(objects={"data": b"half"}, told="the object has 4 of at least 1024 bytes"),
-            Step(objects={"data": b"x" * 2048}, told="the object has not yet been unchanged for 2 s"),
-            Step(objects={"data": b"y" * 4096}),
+            Step(objects={"data": b"x" * 2048}, told="the object has not yet been unchanged for 3 s"),
+            # Later by more than the second to which servers tell it: else nobody could see that it began again.
+            Step(objects={"data": b"y" * 4096}, after=1.2),
         ],
         found="data",
-        unchanged_for=2,
+        unchanged_for=3,
     ),
     "fresh": Feature(
         asked="data",
@@ -254,6 +257,7 @@ class Story:
         for before, step in pairwise(self.feature.steps):
             for log in logs:
                 self._see(before, log, patience)
+            time.sleep(step.after)
             self._take(step)
 
     def _see(self, step: Step, log: Callable[[], Iterable[Line]], patience: float) -> None:

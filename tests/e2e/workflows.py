@@ -92,7 +92,7 @@ VERSION = "6f1ed002-ab59-4a8b-9b1c-000000000006"
 
 FEATURES: dict[str, tuple[type[WaitForObjectStoreFile], dict[str, Any]]] = {
     "pattern": (WaitForObjectStoreFile, {"match": "glob", "min_count": 2}),
-    "whole": (WaitForObjectStoreFile, {"min_size": "1KiB", "stable_for": 2}),
+    "whole": (WaitForObjectStoreFile, {"min_size": "1KiB", "stable_for": 3}),
     "fresh": (WaitForObjectStoreFile, {"newer_than": "2s"}),
     "gone": (WaitForObjectStoreFile, {"absent": True}),
     "complete": (WaitForObjectStoreFiles, {"flag": "_SUCCESS"}),
