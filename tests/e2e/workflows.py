@@ -132,7 +132,7 @@ def greet(path: str) -> str:
 @task(
     task_config=ObjectStoreWait(match="glob", min_count=2, poll_interval=1, timeout="10m"),
     pod_template=TEMPLATE,
-    **QUICK,
+    **ROOM,
 )
 def counted(path: str) -> str:
     return path
