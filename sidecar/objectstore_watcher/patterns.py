@@ -95,6 +95,11 @@ class Pattern:
         """Whether what matches can be in several folders, other than below the fixed one."""
         return any(token.literal == "/" for token in self._tokens[len(self.prefix) :])
 
+    @property
+    def slashes(self) -> int | None:
+        """How many slashes all keys have that match; None: any number."""
+        return None if _DEEP in self._tokens else sum(token.literal == "/" for token in self._tokens)
+
     def matches(self, key: str) -> bool:
         """Whether the whole ``key`` matches."""
         states = self._closed(1)

@@ -296,6 +296,7 @@ class _Wait:
         spec = self._request.spec
         after = f"within {spec.timeout:g} s in {self._before.polls + self._polls} looks"
         what = "no object that matches appeared" if spec.match == "glob" else "the object did not appear"
+        what = "the object was not gone" if spec.absent else what
         if error is not None:
             told = f"{what} {after}, the last of which failed: {error.detail}"
             return DeadlineExceeded(spec.name, told, cure=error.cure)
@@ -309,9 +310,10 @@ class _Wait:
 
     def _success(self) -> Succeeded:
         objects = self._wanted.objects
+        told = {each.uri: each for each in (_matched(target, found) for target, found in objects)}
         ready = Ready(
             uri=self._request.spec.name,
-            objects=tuple(_matched(target, found) for target, found in objects),
+            objects=tuple(told.values()),  # once, though several patterns match it
             detected_at=now_iso(),
             detected_by="event" if self._hints.names else "poll",
             polls=self._before.polls + self._polls,

@@ -229,6 +229,14 @@ def test_absence_in_a_missing_bucket_is_an_error_as_ever() -> None:
         at_fake([error(404, "NoSuchBucket")], absent=True)
 
 
+@pytest.mark.parametrize("answer", [Answer(500), error(404, "NoSuchBucket")])
+def test_where_nobody_can_say_whether_it_is_gone_the_error_says_so(answer: Answer) -> None:
+    with pytest.raises(
+        DeadlineExceeded, match=r"the object was not gone within 20 s in . looks, the last of which failed"
+    ):
+        at_fake([answer], absent=True, on_missing_bucket="wait", timeout=20)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -11,6 +11,8 @@ import pytest
 from objectstore_watcher.contract import MOST_MATCHES, Ready, Request, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
 from objectstore_watcher.stores import bounded, s3
+from objectstore_watcher.stores.local import LocalStore
+from objectstore_watcher.targets import targets
 from objectstore_watcher.watch import Polled, watch
 
 from tests import fake_listing
@@ -19,7 +21,7 @@ from tests.fake_s3 import Answer, FakeS3, Received, error
 from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
-from tests.sidecar.tools import Diary, Opened, VirtualTime, highest
+from tests.sidecar.tools import Diary, Opened, VirtualTime, highest, unprivileged
 
 KEYS = ("FLYTE_AWS_ACCESS_KEY_ID", "FLYTE_AWS_SECRET_ACCESS_KEY")
 
@@ -271,6 +273,36 @@ class TestFiles:
         time = VirtualTime(at_pause={2: (tmp_path / "later.csv").touch})
         ready, _ = wait(f"file://{tmp_path}/*.csv", time)
         assert [each.uri for each in ready.objects] == [f"file://{tmp_path}/later.csv"]
+
+    def test_no_directory_is_read_in_which_nothing_can_match(self, tmp_path: Path) -> None:
+        for path in ("a.csv", "x/a.csv", "x/y/a.csv"):
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).touch()
+        read: dict[str, int] = {}
+        for pattern in ("*.csv", "*/a.csv", "**/a.csv"):
+            store = LocalStore(str(tmp_path), lambda operation, outcome: None)
+            spec = WatchSpec(uri=f"{tmp_path}/{pattern}", match="glob")
+            assert store.look(10, targets(spec))
+            read[pattern] = store.answers - 1  # one for the look
+        assert read == {"*.csv": 1, "*/a.csv": 2, "**/a.csv": 3}
+
+    def test_a_directory_that_may_not_be_read_is_told_where_all_would_be_in_it_and_else_passed_over(
+        self, tmp_path: Path
+    ) -> None:
+        for path in ("shut/a.csv", "open/a.csv"):
+            (tmp_path / path).parent.mkdir()
+            (tmp_path / path).touch()
+        for parent in [*list(tmp_path.parents)[:2], tmp_path]:
+            parent.chmod(0o755)
+        (tmp_path / "shut").chmod(0)
+        try:
+            with unprivileged():
+                assert found(f"{tmp_path}/*/a.csv") == [f"{tmp_path}/open/a.csv"]
+                with pytest.raises(StoreError, match="Permission denied") as refused:
+                    found(f"{tmp_path}/shut/*.csv")
+        finally:
+            (tmp_path / "shut").chmod(0o755)
+        assert refused.value.kind.label == "unreadable"
 
     def test_a_directory_that_is_not_there_is_no_error(self, tmp_path: Path) -> None:
         with pytest.raises(DeadlineExceeded, match="no object that matches appeared within 20 s in 3 looks"):

@@ -68,21 +68,55 @@ def reference(pattern: str, key: str) -> bool:
         if pattern[p] == "\\":
             return key[k] == pattern[p + 1] and match(p + 2, k + 1)
         if pattern[p] == "[":
-            negated = pattern[p + 1] == "!"
+            negated = pattern[p + 1] in "!^"
             end = pattern.index("]", p + 2 + negated)
-            inside = key[k] in pattern[p + 1 + negated : end]
+            inside = is_among(key[k], pattern[p + 1 + negated : end])
             return key[k] != "/" and inside != negated and match(end + 1, k + 1)
         return key[k] == pattern[p] and match(p + 1, k + 1)
 
     return match(0, 0)
 
 
-PARTS = st.sampled_from(["a", "b", "/", "*", "**", "**/", "?", "[ab]", "[!a]", "\\*", "-"])
+def is_among(character: str, members: str) -> bool:
+    if len(members) > 2 and members[1] == "-":
+        return members[0] <= character <= members[2] or is_among(character, members[3:])
+    return bool(members) and (character == members[0] or is_among(character, members[1:]))
 
 
-@given(st.lists(PARTS, max_size=8).map("".join), st.text("ab/*-", max_size=9))
+CHARACTERS = st.sampled_from("abcZ019/*?-[]^!\\{},é☃😀\n \x1f")
+MEMBERS = st.sampled_from("abcZ019*?[^!\\{,é☃😀\n /")
+RANGES = st.tuples(MEMBERS, MEMBERS).map(sorted).map("-".join)
+CLASSES = st.builds(
+    "[{}{}{}{}]".format,
+    st.sampled_from(["", "!", "^"]),
+    st.sampled_from(["", "]"]),
+    st.lists(MEMBERS | RANGES, min_size=1, max_size=4).map("".join),
+    st.sampled_from(["", "-"]),
+).filter(lambda text: text not in ("[!]", "[^]"))
+ESCAPES = CHARACTERS.map("\\{}".format)
+PLAIN = st.sampled_from("abcZ019/-]^!é☃😀\n ")
+PARTS = st.sampled_from(["*", "**", "**/", "/**/", "?"]) | CLASSES | ESCAPES | PLAIN
+
+
+@st.composite
+def patterns_and_keys(draw: st.DrawFn) -> tuple[str, str]:
+    """A pattern, and a key that it may well match: of two texts drawn apart, hardly any would."""
+    parts = draw(st.lists(PARTS, max_size=8))
+    return "".join(parts), "".join(draw(_text_for(part)) for part in parts)
+
+
+def _text_for(part: str) -> st.SearchStrategy[str]:
+    if part.startswith("\\") or (len(part) == 1 and part not in "*?"):
+        return st.just(part[-1])
+    if part.startswith("["):
+        return st.sampled_from(part) | CHARACTERS
+    return CHARACTERS if part == "?" else st.text(CHARACTERS, max_size=4).map(lambda text: text + part.strip("*"))
+
+
+@given(patterns_and_keys())
 @settings(max_examples=3000)
-def test_it_agrees_with_a_plain_reference(pattern: str, key: str) -> None:
+def test_it_agrees_with_a_plain_reference(pattern_and_key: tuple[str, str]) -> None:
+    pattern, key = pattern_and_key
     assert Pattern(pattern).matches(key) == reference(pattern, key)
 
 
@@ -162,6 +196,13 @@ def test_what_is_no_pattern_is_refused(pattern: str, told: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         Pattern(pattern)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "slashes"), [("a*", 0), ("/a/*/[!/]", 3), (r"a\/b?", 1), ("a/**", None), ("a**b", None), ("**/b", None)]
+)
+def test_it_is_known_how_many_slashes_a_key_must_have(pattern: str, slashes: int | None) -> None:
+    assert Pattern(pattern).slashes == slashes
 
 
 def test_no_key_takes_more_time_than_its_length_explains() -> None:

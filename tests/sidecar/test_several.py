@@ -147,6 +147,12 @@ class TestOnMinio:
         ready, _ = wait([*patterns, self.uri("none*")], VirtualTime(), match="glob", require="any")
         assert uris(ready) == [self.uri("in/1.csv"), self.uri("in/2.csv"), self.uri("x/1.json")]
 
+    def test_an_object_that_several_patterns_match_is_told_once(self) -> None:
+        for key in ("d1/p", "d2/p"):
+            self.put(key)()
+        ready, _ = wait([self.uri("d1/*"), self.uri("d*/p")], VirtualTime(), match="glob", min_count=1)
+        assert uris(ready) == [self.uri("d1/p"), self.uri("d2/p")]
+
     def test_exactly_so_many_may_match(self) -> None:
         time = VirtualTime(
             at_pause={1: self.put("in/1"), 2: self.put("in/2"), 3: self.put("in/3"), 4: self.remove("in/1")}
@@ -385,12 +391,14 @@ class TestRefused:
     NO_BUCKET = error(404, "NoSuchBucket")
 
     @pytest.mark.parametrize(
-        ("rest", "policy"), [(FORBIDDEN, {"on_forbidden": "wait"}), (NO_BUCKET, {"on_missing_bucket": "wait"})]
+        ("first", "rest", "policy"),
+        [
+            ("s3://bucket/no", FORBIDDEN, {"on_forbidden": "wait"}),
+            ("s3://other/no", FORBIDDEN, {"on_forbidden": "wait"}),
+            ("s3://other/no", NO_BUCKET, {"on_missing_bucket": "wait"}),
+        ],
     )
-    @pytest.mark.parametrize("first", ["s3://bucket/no", "s3://other/no"])
-    def test_any_is_found(self, rest: Answer, policy: dict[str, str], first: str) -> None:
-        if rest is self.NO_BUCKET:
-            first = "s3://other/no"
+    def test_any_is_found(self, first: str, rest: Answer, policy: dict[str, str]) -> None:
         with ByPath(rest, yes=found()) as server:
             asked = [first, "s3://bucket/yes"]
             ready, _ = wait(asked, VirtualTime(), endpoint=server.endpoint, require="any", timeout=60, **policy)
@@ -447,6 +455,16 @@ def test_of_an_archived_object_that_a_listing_tells_of_a_head_says_whether_it_wa
 
 
 @pytest.mark.usefixtures("fake_credentials")
+@pytest.mark.usefixtures("flyte_env")
+@pytest.mark.parametrize("key", ["in/./b", "in/../b"])
+def test_a_key_that_no_path_can_name_does_not_count_and_the_status_says_why(key: str) -> None:
+    with FakeS3(page(listed(key, "STANDARD")), page(listed(key, "STANDARD"), listed("in/c", "STANDARD"))) as server:
+        ready, unmet = wait("s3://bucket/in/**", VirtualTime(), endpoint=server.endpoint, match="glob")
+    assert uris(ready) == ["s3://bucket/in/c"]
+    told = "cannot be read: the key is only white space, or a part of it is '.' or '..'"
+    assert unmet == [f"0 of at least 1 objects; {key!r} {told}", ""]
+
+
 def test_a_listing_that_fails_is_an_error_and_no_reason_to_ask_for_each() -> None:
     objects = [listed(f"k{number:02}", "STANDARD") for number in range(13)]
     time = VirtualTime()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -320,6 +321,23 @@ class FailingThread(threading.Thread):
         self.join(timeout=SLOW)
         if self._error:
             raise self._error
+
+
+def test_what_is_cached_is_returned_without_a_look(module: Module, tmp_path: Path) -> None:
+    """As flytekit documents it of tasks: it is for the author to ask for it, and for nobody else."""
+    version = uuid.uuid4().hex
+    user = module(
+        f"cached = WaitForObjectStoreFile(timeout=0.2, metadata=metadata(cache=True, cache_version={version!r}))\n"
+        "other = WaitForObjectStoreFile(timeout=0.2)\n"
+    )
+    file = tmp_path / "file"
+    file.touch()
+    for sensor in (user.cached, user.other):
+        assert sensor(path=str(file)) == str(file)
+    file.unlink()
+    assert user.cached(path=str(file)) == str(file)
+    with pytest.raises(DeadlineExceeded):
+        user.other(path=str(file))
 
 
 def test_a_pattern_gives_the_path_that_matches(module: Module, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ class TestBadArguments:
         ("name", "told"),
         [
             ("poll_intervall", r"did you mean poll_interval\?$"),
+            ("cache", r"write metadata=metadata\(cache=\.\.\.\)$"),
+            ("retries", r"write metadata=metadata\(retries=\.\.\.\)$"),
             ("retry", r"."),
             ("pod_templates", r"did you mean pod_template\?$"),
             ("xyzzy", r"remove it$"),

@@ -28,7 +28,7 @@ from objectstore_watcher.stores.batches import Batches, Refused
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE, connection_kind, in_words
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
 from objectstore_watcher.targets import Target
-from objectstore_watcher.uri import ObjectLocation, parse_endpoint
+from objectstore_watcher.uri import ObjectLocation, parse, parse_endpoint
 
 T = TypeVar("T")
 
@@ -308,7 +308,7 @@ class S3Store:
             page = self._answered(partial(self._page, target.name, last), self._judge_listing) or []
             matching = (self._listed(each) for each in page if pattern.matches(each.object_name or ""))
             wanted = (each for each in matching if each.size or with_folders or not each.key.endswith("/"))
-            found += (replace(each, asked=target.uri) for each in wanted)
+            found += (replace(_nameable(each), asked=target.uri) for each in wanted)
             if len(page) < PAGE:
                 break
             last = page[-1].object_name
@@ -509,6 +509,15 @@ class S3Store:
     def _error(self, kind: str, seen: str) -> StoreError:
         cause = StoreError(self._uri, kind=kind).detail
         return StoreError(self._uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", kind=kind)
+
+
+def _nameable(found: Found) -> Found:
+    """``found``; of a key that S3 may have, and no path can name, with the reason why nobody can read it."""
+    try:
+        parse(f"s3://{found.bucket}/{found.key}")
+    except InvalidArgument as error:
+        return replace(found, unreadable=error.detail)
+    return found
 
 
 def _archived(headers: Mapping[str, str]) -> str:
