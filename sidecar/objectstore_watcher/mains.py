@@ -25,6 +25,12 @@ def marker_directory() -> Path:
     return Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
 
 
+def attempt() -> int:
+    """Which of Flyte's attempts of the task this is, from 1; 0 where Flyte does not say."""
+    told = os.environ.get("FLYTE_ATTEMPT_NUMBER", "")
+    return int(told) + 1 if told.isascii() and told.isdecimal() else 0
+
+
 def ask(spec: WatchSpec, *, candidates: bool = False) -> Request:
     """Ask the watcher beside this container; returns the request that counts.
 

@@ -47,7 +47,7 @@ LABELS = {
     "app.kubernetes.io/component": "sensor",
     "app.kubernetes.io/part-of": "objectstore-sensor",
 }
-"""Of the pod; the template's win. The PodMonitor in k8s/monitoring-operator selects by the last."""
+"""Of the pod; the template's win."""
 
 GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM, the watcher after it lingered; this bounds what a stuck node costs."""

@@ -148,18 +148,3 @@ def test_the_table_has_the_worst_on_top(scene: Scene) -> None:
     assert [name for _, name in found[:4]] == ["past expected time", "deadline near", "throttled", "errors"]
     assert [pod for pod, _ in found[:4]] == [HOSTILE, "near", "throttled", "refused"]
     assert [name for _, name in found[4:]] == ["none", "none"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0, "0 s"), (0.004, "4 ms"), (59, "59 s"), (90, "1.5 min"), (5400, "1.5 h"), (200_000, "2.31 d")],
-)
-def test_seconds_are_shown_as_people_say_them(seconds: float, told: str) -> None:
-    assert values.duration(seconds) == told
-
-
-@pytest.mark.parametrize(
-    ("dollars", "told"), [(0, "$0"), (0.0000004, "$0.0000004"), (0.018, "$0.018"), (1200, "$1,200.00")]
-)
-def test_dollars_are_shown_without_exponents(dollars: float, told: str) -> None:
-    assert values.shown(dollars, {"unit": "currencyUSD"}) == told

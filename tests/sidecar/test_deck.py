@@ -129,6 +129,11 @@ def test_a_ready_wait_tells_what_happened_what_matched_and_what_it_cost() -> Non
         assert ["timeout", "1 h"] in rows(tab)
 
 
+def test_flytes_attempt_is_told_where_it_is_known() -> None:
+    assert "<dt>Attempt</dt><dd>2</dd>" in render(decks.ready(), attempt=2)
+    assert "Attempt" not in render(decks.ready())
+
+
 def test_a_failed_wait_tells_why_and_what_to_do() -> None:
     with shown(decks.failed()) as tab:
         assert tab.locator(".osw-state").inner_text() == "Failed"

@@ -19,7 +19,7 @@ from objectstore_watcher.live import LiveLine
 from objectstore_watcher.stores.hints import Streamed
 from objectstore_watcher.watch import Event, Pausing, Polled, Started
 
-from tests.fake_s3 import Answer, FakeS3, error
+from tests.fake_s3 import SILENT, Answer, FakeS3, error
 from tests.servers import Watcher
 from tests.sidecar.conftest import Start
 
@@ -104,13 +104,13 @@ def test_a_person_sees_one_line_with_elapsed_time_next_look_and_path(tmp_path: P
         assert terminal.end(signal.SIGINT) == 130
     log, *live = terminal.frames()
     assert log.endswith(f" waiting for {path}")
-    assert all(re.match(r"\S\s+(waiting 0:\d\d of 5:00  look \d in \d+ s  /|$)", frame) for frame in live), live
+    assert all(re.match(r"\S\s+(waiting 0:\d\d of 5:00  look \d (now|in \d+ s)  /|$)", frame) for frame in live), live
 
 
 def test_the_live_line_goes_away_and_the_result_stays(tmp_path: Path) -> None:
     file = tmp_path / "file"
     with Terminal(str(file), "--poll-interval=0.1") as terminal:
-        terminal.see(r"look \d+ in")
+        terminal.see(r"look \d+ ")
         file.write_bytes(b"1234")
         assert terminal.end() == 0
     assert any(re.search(rf" ready: {file} \(4 bytes\) after \d+\.\d s$", frame) for frame in terminal.frames())
@@ -153,6 +153,18 @@ def test_events_are_told_while_they_come() -> None:
     assert "events" not in line(80, *connected, Streamed("lost", "the server closed the stream"))
 
 
+def test_a_look_that_is_under_way_is_told_and_for_how_long() -> None:
+    assert "  look 1 now  " in line(80), "the first"
+    assert "  look 2 now  " in line(80, Polled(), Pausing(0.2))
+    assert "  look 2 for 7 s  " in line(80, Polled(), Pausing(-7))
+
+
+def test_a_look_that_hangs_is_seen_on_the_terminal() -> None:
+    with FakeS3(SILENT) as server, Terminal(URI, "--request-timeout=1m", **server.env()) as terminal:
+        terminal.see(r"look 1 for [12] s")
+        terminal.end(signal.SIGINT)
+
+
 def test_a_long_path_is_shortened_in_the_middle() -> None:
     path = "s3://bucket/" + "x" * 300 + "/part-00042.parquet"
     shown = line(80, Polled(), Pausing(10), path=path)
@@ -180,7 +192,7 @@ def test_a_narrow_terminal_has_one_line_too() -> None:
 
 def test_no_color_means_none(tmp_path: Path) -> None:
     with Terminal(str(tmp_path / "absent"), NO_COLOR="1") as terminal:
-        terminal.see(r"look \d+ in")
+        terminal.see(r"look \d+ ")
         terminal.end(signal.SIGINT)
     assert not re.search(r"\x1b\[[0-9;]*m", terminal.shown.replace("\x1b[0m", ""))
 
@@ -188,7 +200,7 @@ def test_no_color_means_none(tmp_path: Path) -> None:
 def test_with_json_the_line_is_there_and_the_answer_alone_on_standard_output(tmp_path: Path) -> None:
     file = tmp_path / "file"
     with Terminal("--json", str(file), "--poll-interval=0.1") as terminal:
-        terminal.see(r"look \d+ in")
+        terminal.see(r"look \d+ ")
         file.touch()
         assert terminal.end() == 0
         assert terminal.output().startswith('{"state": "ready", ')

@@ -157,6 +157,7 @@ class TestInThePod:
             assert tab.locator("h1").inner_text() == pod.path
             assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert "4 bytes" in told
+        assert "Attempt\n1\n" in told
         assert "$0.00000040" in told
         assert MinioServer.SECRET_KEY not in deck
 

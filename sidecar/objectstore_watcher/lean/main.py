@@ -136,7 +136,7 @@ def _deck(task: LeanTask | None, request: Request | None, answer: Ready | Failed
         return ""
     from objectstore_watcher import deck  # late: few ask for it
 
-    return deck.page(answer, request.spec)
+    return deck.page(answer, request.spec, mains.attempt())
 
 
 def _write_deck(call: Call, page: str) -> None:
