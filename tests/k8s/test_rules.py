@@ -74,6 +74,10 @@ def test_each_alert_has_its_part_of_the_runbook(name: str) -> None:
     assert [word for word in ("**Meaning.**", "**Look.**", "**Do.**", "```promql") if word not in part] == []
 
 
+def test_the_readme_has_each_alert_in_its_table() -> None:
+    assert set(re.findall(r"^\| `(ObjectStoreSensor\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)) == ALERTS
+
+
 def queries() -> list[str]:
     """The runbook's queries, with the names in capital letters that somebody would replace."""
     return re.findall(r"```promql\n(.*?)```", RUNBOOK.read_text(), re.DOTALL)

@@ -20,8 +20,8 @@ from objectstore_sensor import DeadlineExceeded, InvalidArgument, StoreError, Wa
 
 from tests.servers import MinioServer, free_port
 from tests.task.conftest import IMPORTS, Module
-from tests.task.terminal import SLOW, Terminal
 from tests.task.test_sensor import TUTORIAL
+from tests.terminal import SLOW, Terminal
 
 QUICK = """
 sensor = WaitForObjectStoreFile(poll_interval=0.05, timeout="1h")
@@ -282,9 +282,9 @@ class TestAsAProcess:
     def test_a_live_line_on_the_terminal_tells_what_it_waits_for(
         self, script: Path, environment: dict[str, str], file: Path
     ) -> None:
-        with Terminal([sys.executable, str(script), str(file)], environment, script.parent) as terminal:
-            terminal.read_until(f"waiting for {file}")
-            terminal.read_until(" of 58:00  look ")
+        with Terminal([sys.executable, str(script), str(file)], environment, folder=script.parent) as terminal:
+            terminal.see(f"waiting for {file}")
+            terminal.see(" of 58:00  look ")
             file.write_text("1234")
             assert terminal.end() == 0, terminal.shown
         assert "tutorial.sensor says 4" in terminal.shown
@@ -292,8 +292,8 @@ class TestAsAProcess:
     def test_ctrl_c_ends_it_and_leaves_the_terminal_as_it_was(
         self, script: Path, environment: dict[str, str], file: Path
     ) -> None:
-        with Terminal([sys.executable, str(script), str(file)], environment, script.parent) as terminal:
-            terminal.read_until(" of 58:00  look ")
+        with Terminal([sys.executable, str(script), str(file)], environment, folder=script.parent) as terminal:
+            terminal.see(" of 58:00  look ")
             terminal.process.send_signal(signal.SIGINT)
             assert terminal.end() == 1, "flytekit has a handler of its own for SIGINT"
         hidden, shown = terminal.shown.rfind("\x1b[?25l"), terminal.shown.rfind("\x1b[?25h")
