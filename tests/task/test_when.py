@@ -224,3 +224,6 @@ class TestInPod:
         assert pod.end() == 0, pod.log()
         assert pod.outputs() is None
         assert "KeyError" in pod.error().message
+        deck = pod.deck()
+        assert deck
+        assert "Raised KeyError" in deck
