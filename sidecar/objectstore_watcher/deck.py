@@ -104,7 +104,7 @@ def _facts(answer: Ready | Failed, attempt: int) -> str:
         ("Requests", f"{number:,}", ""),
     ]
     if _has_price(answer):
-        told.append(("Cost", dollars(cost(answer.uri, history.operations)), "at most, at AWS's list prices"))
+        told.append(("Cost at most", dollars(cost(answer.uri, history.operations)), "at AWS's list prices"))
     if isinstance(answer, Ready):
         told.append(("Detected by", "event" if answer.detected_by == "event" else "poll", ""))
         if history.lag is not None:

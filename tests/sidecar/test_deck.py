@@ -106,7 +106,7 @@ def test_a_ready_wait_tells_what_happened_what_matched_and_what_it_cost() -> Non
             ["Waited", "4 min 41 s"],
             ["Looks", "19"],
             ["Requests", "19"],
-            ["Cost", "$0.0000076"],
+            ["Cost at most", "$0.0000076"],
             ["Detected by", "event"],
             ["Detection lag", "790 ms"],
         ]
