@@ -12,6 +12,7 @@ from tests.e2e import workflows
 from tests.e2e.cluster import Cluster, names
 from tests.e2e.sensors import Sensors
 from tests.k8s.manifests import load
+from tests.servers import eventually
 
 STUCK = "stuck"
 """The pod whose object never comes and is overdue."""
@@ -76,8 +77,8 @@ def start(cluster: Cluster, namespace: str) -> Fleet:
     add(sensors, "near", {}, main=_asking(sensors.path("near"), ago=0.95 * DAY))
     add(sensors, "idle", {})
     pods = [STUCK, *normal, *early, *ready, *same, "refused", "throttled", "near", "idle"]
-    for name in ready:
-        cluster.waiting(namespace, name)
+    hears = f'objectstore_watcher_event_stream_connected{{namespace="{namespace}",pod=~"ready-.*"}} == 1'
+    eventually(lambda: len(cluster.query(hears)) == len(ready), "they hear of events", timeout=300)
     for name in ready:
         sensors.put(sensors.path(name))
     return Fleet(sensors, pods, [name for name in pods if name not in {*ready, "idle"}])
