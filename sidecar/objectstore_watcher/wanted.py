@@ -218,10 +218,10 @@ class Wanted:
         for flag in self._each_flag:
             if not self._counts(flag.uri):
                 return f"the flag {flag.uri!r} {self._told.get(flag.uri, 'is not there')}"
-        for each in self._named if self._spec.match == "manifest" else ():
-            missing = self._told.get(each.uri, "is not there" if len(self._named) > 1 else "")
-            if missing:
-                return f"the manifest {each.uri!r} {missing}"
+        if self._spec.match == "manifest":
+            missing = next((each.uri for each in self._named if each not in self._manifests), "")
+            told = self._told.get(missing) or ("is not there" if len(self._named) > 1 else "")
+            return f"the manifest {missing!r} {told}" if missing and told else ""
         return ""
 
 

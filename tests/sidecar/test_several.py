@@ -485,6 +485,15 @@ def test_one_of_many_requests_that_fails_is_sent_again_and_the_look_goes_on(fail
 
 
 @pytest.mark.usefixtures("fake_credentials")
+def test_a_manifest_that_goes_before_it_is_read_is_missing() -> None:
+    with FakeS3(*[found(b"a")] * 3, error(404, "NoSuchKey"), found(b"a")) as server:
+        asked = ["s3://bucket/1", "s3://bucket/2"]
+        ready, unmet = wait(asked, VirtualTime(), endpoint=server.endpoint, match="manifest")
+    assert unmet == ["the manifest 's3://bucket/2' is not there", ""]
+    assert uris(ready) == ["s3://bucket/a"]
+
+
+@pytest.mark.usefixtures("fake_credentials")
 def test_one_request_that_fails_alone_is_not_sent_again_in_the_same_look() -> None:
     time = VirtualTime()
     with FakeS3(Answer(500), found()) as server:

@@ -85,14 +85,16 @@ class BoundedStore:
         self._ask(within, lambda limit: self._store.write(limit, target, data))
 
     def _ask(self, within: float, ask: Callable[[float], T]) -> T:
-        limit = min(self._longest, max(SHORTEST_LOOK, within)) if self._knows_deadline else min(self._longest, within)
+        limit, last = min(self._longest, within), math.inf
         began = time.monotonic()
-        last = began + max(SHORTEST_LOOK, within if within > 0 else within + LAST_LOOK)
+        if self._knows_deadline:
+            limit = min(self._longest, max(SHORTEST_LOOK, within))
+            last = began + max(SHORTEST_LOOK, within if within > 0 else within + LAST_LOOK)
         if self._left_behind:
             self._wait_for(self._left_behind, limit, began + limit)
         look = _Look(ask, max(0.001, began + limit - time.monotonic()))
         look.start()
-        self._wait_for(look, limit, began + limit, last if self._knows_deadline else math.inf)
+        self._wait_for(look, limit, began + limit, last)
         try:
             if look.error:
                 raise look.error
