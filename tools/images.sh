@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the watcher's image and the example's. REGISTRY=host/name tags and pushes them there, too;
 # EXTRAS=clouds puts the client of gs:// and abfs:// into the watcher's.
-# Arguments: watcher, the first of them alone; flyte, the one of Flyte's engine (k8s/flyte).
+# Arguments: watcher, the first of them alone; clouds, the watcher's with EXTRAS=clouds under a name of its own, for the
+# tests; flyte, the one of Flyte's engine (k8s/flyte).
 . "$(dirname "$0")/lib.sh"
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/sidecar/pyproject.toml")
@@ -44,6 +45,10 @@ case ${1:-} in
 flyte)
   bin=$("$ROOT/tools/flyte.sh")
   build "flytepropeller:$FLYTE_VERSION" flyte_sources --file "$ROOT/k8s/flyte/Dockerfile" "$bin"
+  ;;
+clouds)
+  EXTRAS=clouds
+  build_own objectstore-watcher-clouds sidecar/Dockerfile --build-arg "EXTRAS=$EXTRAS"
   ;;
 *)
   build_own objectstore-watcher sidecar/Dockerfile --build-arg "EXTRAS=${EXTRAS:-}"

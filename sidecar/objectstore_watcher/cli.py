@@ -112,7 +112,7 @@ def run(argv: Sequence[str]) -> int:
     except WaitError as error:
         print(f"objectstore-watcher: error: {error}", file=sys.stderr)
         termination.leave(str(error))
-        if "--json" in argv:
+        if "--json" in _options(argv):
             _print_answer(Failed.of("", error))
         return code_of(error)
 
@@ -123,13 +123,17 @@ def _print_answer(answer: Ready | Failed) -> None:
         print(json.dumps({"state": answer.NAME, **asdict(answer)}), flush=True)
 
 
+def _options(argv: Sequence[str]) -> Sequence[str]:
+    """What stands before ``--``: behind it are paths, whatever they look like."""
+    return argv[: argv.index("--")] if "--" in argv else argv
+
+
 def _refuse(argv: Sequence[str], error: WaitError) -> None:
     """Tell whoever waits at the marker directory, as far as that can be known, why there will be no answer."""
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dir", default=os.environ.get(variable("dir"), ""))
     with suppress(InvalidArgument):
-        at = argv.index("--") if "--" in argv else len(argv)
-        if directory := parser.parse_known_args(argv[:at])[0].dir:
+        if directory := parser.parse_known_args(_options(argv))[0].dir:
             contract.refuse(Path(directory), "", error)
 
 
@@ -139,9 +143,9 @@ def parse(argv: Sequence[str]) -> Settings:
     Raises:
         InvalidArgument: one of them cannot be right.
     """
-    at = argv.index("--") if "--" in argv else len(argv)
-    flags = vars(_parser().parse_intermixed_args(argv[:at]))  # paths may stand before options and behind them
-    if paths := [*flags.pop("uri", ()), *argv[at + 1 :]]:
+    before = _options(argv)
+    flags = vars(_parser().parse_intermixed_args(before))  # paths may stand before options and behind them
+    if paths := [*flags.pop("uri", ()), *argv[len(before) + 1 :]]:
         flags["uri"] = paths
     names = ["uri", *(option.name for option in options()), *OWN_OPTIONS]
     values: dict[str, Any] = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
@@ -202,7 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("uri", nargs="*", metavar="PATH", help="what to wait for; several: see --require")
     for option in options():
         if option.default is False:
-            parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=option.metadata["help"])
+            text = f"{option.metadata['help']} (default: no)"
+            parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=text)
             continue
         if isinstance(option.default, tuple):
             parser.add_argument(flag(option.name), action="append", metavar="NAME=VALUE", help=option.metadata["help"])
@@ -214,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (metavar, text) in OWN_OPTIONS.items():
         parser.add_argument(flag(name), metavar=metavar, help=text)
     for name, text in SWITCHES.items():
-        parser.add_argument(flag(name), action="store_true", help=text)
+        parser.add_argument(flag(name), action="store_true", help=f"{text} (default: no)")
     parser.add_argument("--version", action="version", version=f"objectstore-watcher {version('objectstore-watcher')}")
     return parser
 
@@ -237,14 +242,13 @@ def _run(settings: Settings) -> int:
                 observer.observe(event)
             if recorder.answer and isinstance(event, Succeeded | GaveUp):
                 termination.leave(logs.ended(recorder.answer))
+                if settings.json:  # before it lingers
+                    _print_answer(recorder.answer)
 
         if settings.directory:
             return _serve(settings, settings.directory, metrics, observe, stop)
         assert settings.spec  # noqa: S101  # parse() gives one of the two
-        code = _wait(settings, settings.spec, metrics, observe, stop)
-    if settings.json and recorder.answer:
-        _print_answer(recorder.answer)
-    return code
+        return _wait(settings, settings.spec, metrics, observe, stop)
 
 
 def _told_to_stop(heard: int, name: str) -> int:

@@ -25,6 +25,12 @@ def marker_directory() -> Path:
     return Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
 
 
+def attempt() -> int:
+    """Which of Flyte's attempts of the task this is, from 1; 0 where Flyte does not say."""
+    told = os.environ.get("FLYTE_ATTEMPT_NUMBER", "")
+    return int(told) + 1 if told.isascii() and told.isdecimal() else 0
+
+
 def ask(spec: WatchSpec, *, candidates: bool = False) -> Request:
     """Ask the watcher beside this container; returns the request that counts.
 
@@ -36,10 +42,9 @@ def ask(spec: WatchSpec, *, candidates: bool = False) -> Request:
         InvalidArgument: the path is a file.
         MarkerError: the directory is missing, read-only or full, or holds another request.
     """
-    path = spec.uris[0]  # all are of one kind
-    if isinstance(uri.parse(path), uri.FileLocation):
+    if isinstance(spec.location, uri.FileLocation):
         raise InvalidArgument(
-            f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
+            f"path {spec.uris[0]!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
         )
     return waiting.ask(marker_directory(), spec, candidates=candidates)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any
 
+from flytekit import TaskMetadata
 from flytekit.core.python_function_task import PythonInstanceTask
 from objectstore_watcher.errors import InvalidArgument
 
@@ -14,6 +16,9 @@ HIGHEST_PORT = 65535
 
 _LATE = {"labels", "annotations"}
 """What flytekit takes from its ``**kwargs``."""
+
+_OF_METADATA = {field.name for field in fields(TaskMetadata)}
+"""What decorated functions take as arguments of their own."""
 
 
 def check_port(port: int | None) -> None:
@@ -41,9 +46,10 @@ def check_options(options: Iterable[str], own: type[Any]) -> None:
     for name in options:
         if name not in known:
             close = get_close_matches(name, known, n=1)
-            raise InvalidArgument(
-                name, "is no argument of a sensor", cure=f"did you mean {close[0]}?" if close else "remove it"
-            )
+            cure = f"did you mean {close[0]}?" if close else "remove it"
+            if name in _OF_METADATA:
+                cure = f"write metadata=metadata({name}=...)"
+            raise InvalidArgument(name, "is no argument of a sensor", cure=cure)
 
 
 def _parameters(cls: type[Any]) -> set[str]:

@@ -24,7 +24,8 @@ METRICS_PORT = 9464
 DEFAULT_LINGER = 30.0
 """Seconds: Prometheus mostly scrapes every 15 s to 30 s, and a pod that nobody scrapes should not stay for long."""
 
-_PLACEHOLDER = "s3://bucket/key"
+_PLACEHOLDER = "s3://bucket/key*"
+"""For the path that is not known yet: a key, and a pattern, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ class ObjectStoreWait:
             told["newer_than"] = "" if inputs is None else self.newer_than.text(inputs)
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
-        asked = _placeholder(self.endpoint) if path is None else path
+        asked = _placeholder(self.endpoint, self.flag) if path is None else path
         return WatchSpec(uri=asked if isinstance(asked, str) else tuple(asked), **told)
 
     def pod_options(self) -> dict[str, Any]:
@@ -118,7 +119,9 @@ class ObjectStoreWait:
         return {**own, "linger": linger}
 
 
-def _placeholder(endpoint: str) -> str:
-    """A path to check the other arguments with: of Azure where the endpoint names an account, as only its can."""
+def _placeholder(endpoint: str, flag: object) -> str:
+    """A path to check the other arguments with: where the flag is, or of Azure where the endpoint names an account."""
+    if isinstance(flag, str) and "://" in flag:
+        return f"{flag}*"
     has_account = len(list(filter(None, endpoint.split("/")))) > len(("scheme", "host"))
-    return "abfs://container/key" if has_account else _PLACEHOLDER
+    return "abfs://container/key*" if has_account else _PLACEHOLDER

@@ -47,7 +47,7 @@ LABELS = {
     "app.kubernetes.io/component": "sensor",
     "app.kubernetes.io/part-of": "objectstore-sensor",
 }
-"""Of the pod; the template's win. The PodMonitor in k8s/monitoring-operator selects by the last."""
+"""Of the pod; the template's win."""
 
 GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM, the watcher after it lingered; this bounds what a stuck node costs."""
@@ -113,9 +113,9 @@ def run_lean_main(spec: dict[str, Any], arguments: list[str], user: int | None, 
     (watcher,) = (container for container in spec["initContainers"] if container["name"] == WATCHER)
     main |= {"image": watcher["image"], "command": [COMMAND], "args": arguments}
     if not any((main.get("resources") or {}).values()):
-        main["resources"] = watcher["resources"]
+        main["resources"] = deepcopy(watcher["resources"])
     if not (own and _primary(own).security_context):
-        main["securityContext"] = watcher["securityContext"] | ({"runAsUser": user} if user else {})
+        main["securityContext"] = deepcopy(watcher["securityContext"]) | ({"runAsUser": user} if user else {})
 
 
 def resolve_images(spec: dict[str, Any], watcher_image: str | ImageSpec | None, images: ImageConfig) -> None:

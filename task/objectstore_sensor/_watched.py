@@ -13,7 +13,7 @@ from flytekit.core.python_auto_container import PythonAutoContainerTask
 from flytekit.models.task import K8sPod
 from objectstore_watcher.contract import Failed, Ready, WatchSpec
 
-from objectstore_sensor import _arguments, _metadata, _when
+from objectstore_sensor import _metadata, _when
 from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._wait import wait_for
 
@@ -32,7 +32,6 @@ class WatchedTask(PythonAutoContainerTask[Any]):
         self._wait = wait
         self._own_template: PodTemplate | None = None
         self._pod_template: PodTemplate | None = None
-        _arguments.check_type("pod_template", rest.get("pod_template"), PodTemplate)
         _warn_if_cut_off(wait.spec(metadata).timeout, metadata)
         super().__init__(metadata=metadata, **rest)
 

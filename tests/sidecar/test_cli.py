@@ -162,6 +162,7 @@ def test_help_lists_each_option_and_each_exit_code(capsys: pytest.CaptureFixture
     assert "--detection auto|poll|events" in told
     assert told.count("(default: fail)") == 2
     assert "(default: 10)" in told
+    assert " ".join(told.split()).count("(default: no)") == 2, "of switches, too"
     assert EXITS.keys() == set(Exit)
 
 
@@ -415,6 +416,19 @@ def test_with_json_why_it_failed_is_one_object_on_standard_output(start: Start, 
     assert [(each["state"], each["kind"], each["retryable"]) for each in told] == [
         ("failed", "deadline_exceeded", True)
     ]
+
+
+def test_with_json_the_answer_does_not_wait_until_it_has_lingered(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    watcher = start("--json", "--linger=1h", "--metrics-address=127.0.0.1:0", tmp_path / "file")
+    assert watcher.process.stdout
+    assert json.loads(watcher.process.stdout.readline())["state"] == "ready"
+    assert watcher.process.poll() is None
+
+
+def test_behind_two_dashes_json_is_a_path(start: Start) -> None:
+    out, errors = start("--", "s3:/typo", "--json").process.communicate(timeout=30)
+    assert (out, "s3:/typo" in errors) == ("", True)
 
 
 def test_with_json_a_wrong_argument_is_told_so_too(start: Start) -> None:

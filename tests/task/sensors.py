@@ -78,7 +78,9 @@ def is_broken(found: MatchedObject) -> bool:
 judged = WaitForObjectStoreFile(
     main="flytekit", when=ends_with_a_line, poll_interval=0.2, timeout="1h", metrics_port=None
 )
-broken = WaitForObjectStoreFile(main="flytekit", when=is_broken, poll_interval=0.2, timeout="1h", metrics_port=None)
+broken = WaitForObjectStoreFile(
+    main="flytekit", when=is_broken, poll_interval=0.2, timeout="1h", metrics_port=None, enable_deck=True
+)
 
 
 @task

@@ -150,7 +150,7 @@ def _deck(task: LeanTask | None, wait: Wait | None, answer: Ready | Failed | Non
         return ""
     from objectstore_watcher import deck  # late: few ask for it
 
-    return deck.page(answer, wait.request.spec)
+    return deck.page(answer, wait.request.spec, mains.attempt())
 
 
 def _write_deck(call: Call, page: str) -> None:

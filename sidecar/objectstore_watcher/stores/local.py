@@ -15,7 +15,7 @@ from objectstore_watcher.targets import Target
 
 
 class LocalStore:
-    """Files, by ``stat``; or those that match a pattern, by walking the directories below its fixed part.
+    """Files, by ``stat``; or those that match a pattern, by walking the directories in which some can be.
 
     Args:
         uri: the first path, for errors.
@@ -91,9 +91,18 @@ class LocalStore:
 
     def _walk(self, target: Target, pattern: Pattern) -> Sequence[Found]:
         found: list[Found] = []
-        for directory, folders, files in os.walk(os.path.dirname(pattern.prefix)):
+        begin, deepest = os.path.dirname(pattern.prefix), pattern.slashes
+
+        def check(error: OSError) -> None:
+            """Of those below, one that may not be read is passed over, as by shells: lost+found, say."""
+            if error.filename == begin and not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise StoreError(target.uri, f"{begin}: {error.strerror}", kind="unreadable") from error
+
+        for directory, folders, files in os.walk(begin, onerror=check):
             self.answers += 1
             folders.sort()
+            if deepest is not None and os.path.join(directory, "").count("/") >= deepest:
+                folders.clear()
             for name in sorted(files):
                 path = os.path.join(directory, name)
                 if pattern.matches(path):

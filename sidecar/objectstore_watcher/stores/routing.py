@@ -66,7 +66,7 @@ class Routes:
         """What of one bucket is there; appends to ``refusals``."""
         self._asked = self._store_of(group[0])
         try:
-            return self._bounded_of(group[0]).look(within, group)
+            return self._look_in(within, group)
         except StoreError as error:
             policy, is_any = error.kind.policy, self._spec.require == "any"
             is_waited_out = policy and getattr(self._spec, policy) == "wait"
@@ -103,12 +103,13 @@ class Routes:
             self._stores[place] = self._open(target)
         return self._stores[place]
 
-    def _bounded_of(self, target: Target) -> Abortable | BoundedStore:
-        """Where to look for ``target``: of several stores of which any will do, each has its share of the time."""
-        store, place = self._store_of(target), _place(target)
+    def _look_in(self, within: float, group: Sequence[Target]) -> Sequence[Found]:
+        """What of one bucket is there; of several of which any will do, each has its share of the time."""
+        store, place = self._store_of(group[0]), _place(group[0])
         if self._spec.require != "any" or len(self._stores) == 1:
-            return store
-        return self._bounded.setdefault(place, BoundedStore(store, self._share))
+            return store.look(within, group)
+        bounded = self._bounded.setdefault(place, BoundedStore(store, self._share, knows_deadline=False))
+        return bounded.look(within / 2, group)  # at the deadline, too, before all of them are given up
 
     def _open(self, target: Target) -> Abortable:
         if isinstance(target.location, FileLocation):
