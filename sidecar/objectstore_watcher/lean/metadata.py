@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -28,7 +29,13 @@ MOST_BYTES = 16 * 1024 * 1024
 
 @lru_cache(maxsize=1)
 def opened(path: str) -> MetadataStore:
-    """The store of ``path``; the same each time, with its connection and its credentials."""
+    """The store of ``path``; the same each time, with its connection and its credentials.
+
+    Takes MinIO's variables out of this process: they are of the objects that the watcher looks for, and flytekit, too,
+    does not take them for Flyte's own bucket.
+    """
+    for name in [each for each in os.environ if each.startswith("MINIO_")]:
+        del os.environ[name]
     return MetadataStore(path)
 
 
