@@ -28,8 +28,6 @@ WATCHER = "objectstore-watcher"
 WATCHER_IMAGE = f"objectstore-watcher:{version('objectstore-watcher')}"
 EXAMPLE_IMAGE = f"objectstore-sensor-example:{version('objectstore-sensor')}"
 IMAGES = (WATCHER_IMAGE, EXAMPLE_IMAGE)
-CLOUDS_IMAGE = WATCHER_IMAGE.replace(WATCHER, f"{WATCHER}-clouds")
-"""The watcher's with the client of gs:// and abfs://; what needs it has it built."""
 
 ENDPOINT = "http://minio.objectstore:9000"
 ROOT_CREDENTIALS = ("root-of-the-demo", "not-a-secret-root")

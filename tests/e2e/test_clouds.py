@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flyteidl.core.errors_pb2 import ContainerError
-from objectstore_sensor._pod import IMAGE_VARIABLE
 
 from tests.e2e import workflows
-from tests.e2e.cluster import CLOUDS_IMAGE, WATCHER, Cluster, platform, script, tool
+from tests.e2e.cluster import WATCHER, Cluster, platform
 from tests.e2e.sensors import Sensors
 from tests.servers import AzureServer, GcsServer
 
@@ -46,15 +44,6 @@ def azure(cluster: Cluster) -> Iterator[AzureServer]:
         yield server
 
 
-@pytest.fixture
-def with_clouds(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is registered from now on has the watcher's image that knows them."""
-    script("images.sh", "clouds")
-    tool("load", CLOUDS_IMAGE)
-    monkeypatch.setenv(IMAGE_VARIABLE, CLOUDS_IMAGE)
-
-
-@pytest.mark.usefixtures("with_clouds")
 def test_a_pod_gives_what_a_local_wait_gives(
     sensors: Sensors, cluster: Cluster, gcs: GcsServer, azure: AzureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,11 +67,3 @@ def test_a_pod_gives_what_a_local_wait_gives(
         assert azure.KEY not in sensors.watcher_log(name)
         given, *_ = sensor.python_interface.inputs
         assert sensor(**{given: asked}) == found
-
-
-def test_an_image_without_the_extra_says_what_it_lacks(sensors: Sensors, cluster: Cluster) -> None:
-    sensors.start("slim", workflows.sensor, f"{GOOGLE}/{KEYS[0]}")
-    cluster.ended(sensors.namespace, "slim")
-    error = sensors.error("slim")
-    assert error.kind == ContainerError.NON_RECOVERABLE
-    assert "make image EXTRAS=clouds" in error.message
