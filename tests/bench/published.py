@@ -159,8 +159,8 @@ def short_table(figures: Mapping[str, Any]) -> str:
         )
         for row in _exact(figures)
     ]
-    measured_on = figures["machine"].partition(";")[0]
-    return f"{table([head, *body])}\n\n{figures['date']}, {measured_on}; {_range([row.runs for row in _exact(figures)])} waits."
+    measured_on, waits = figures["machine"].partition(";")[0], _range([row.runs for row in _exact(figures)])
+    return f"{table([head, *body])}\n\n{figures['date']}, {measured_on}; {waits} waits."
 
 
 def _range(runs: list[int]) -> str:

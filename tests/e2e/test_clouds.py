@@ -22,7 +22,7 @@ KEYS = ("2026-06-01/part ä.csv", "2026-06-01/part-2.csv")
 WAITS: dict[str, tuple[Any, str | list[str], str | list[str]]] = {
     "gs": (workflows.sensor, f"{GOOGLE}/{KEYS[0]}", f"{GOOGLE}/{KEYS[0]}"),
     "abfs": (workflows.with_own_secret, f"{AZURE}/{KEYS[0]}", f"{AZURE}/{KEYS[0]}"),
-    "az": (vars(workflows)["fresh"], f"az://{BUCKET}/{KEYS[0]}", f"az://{BUCKET}/{KEYS[0]}"),
+    "az": (workflows.lean_sensor, f"az://{BUCKET}/{KEYS[0]}", f"az://{BUCKET}/{KEYS[0]}"),
     "matching": (vars(workflows)["exactly"], [f"{GOOGLE}/2026-*/*.csv"], [f"{GOOGLE}/{key}" for key in KEYS]),
 }
 """The task, what it is asked for, and what it must find."""
