@@ -80,8 +80,8 @@ docs: setup  ## write the README's tables, the rendered pod, the operator's rule
 	python -m tests.k8s.test_manifests
 	python -m tools.dashboards
 
-image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too; EXTRAS=clouds: for gs:// and abfs://
-	@EXTRAS=$(EXTRAS) tools/images.sh watcher
+image: setup  ## build the watcher's image; REGISTRY=host/name pushes it, too
+	@tools/images.sh watcher
 
 audit: setup  ## known vulnerabilities of what the watcher's image and the sensor's environment hold
 	@tools/audit.sh

@@ -10,7 +10,7 @@ from typing import Any
 
 from demo import grafana
 from demo.grafana import View
-from demo.values import COLOURS, SCALES, shown
+from demo.values import COLOURS, shown
 
 PALETTE = ("#3a74b8", "#d9822b", "#3b8a52", "#7d5ba6", "#2a9d9d", "#c4403f", "#8a6d3b", "#7b8794")
 
@@ -63,7 +63,7 @@ def _ceiling(value: float, unit: str) -> float:
     """The next number that is round in its unit."""
     length = 1.0
     if unit == "s":
-        length = next(length for below, length, _ in SCALES if value < below)
+        length = next(length for length in (86400.0, 3600.0, 60.0, 1.0) if value >= length or length == 1)
     if unit == "bytes":
         length = 2**20
     scale = length * 10 ** math.floor(math.log10(value / length))

@@ -48,12 +48,9 @@ class View:
 
     def filled(self, expression: str) -> str:
         """An expression with the variables replaced."""
-        windows = {"__range": f"{self.seconds}s", "__interval": f"{self.step}s", "__rate_interval": "60s"}
 
         def value(found: re.Match[str]) -> str:
-            name = found[1] or found[2]
-            chosen = self.chosen.get(name, ALL).replace("\\", r"\\").replace('"', r"\"")
-            return windows.get(name) or chosen
+            return self.chosen.get(found[1] or found[2], ALL).replace("\\", r"\\").replace('"', r"\"")
 
         return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, expression)
 

@@ -9,10 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from objectstore_watcher.words import duration
+
 from demo import grafana
 from demo.chart import chart
 from demo.grafana import Row, View
-from demo.values import COLOURS, duration, words
+from demo.values import COLOURS, words
 
 STYLE = """
 body { margin: 0; padding: 20px 24px; width: 1352px; background: #f4f5f7; color: #1f2933;

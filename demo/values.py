@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
+
+from objectstore_watcher.words import dollars, duration
 
 COLOURS = {
     "green": "#3b8a52",
@@ -17,17 +17,6 @@ COLOURS = {
     "text": "#1f2933",
     "transparent": "#8a949e",
 }
-SCALES = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (math.inf, 86400, "d"))
-"""Seconds below which a unit is used, its length, and its name."""
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    size = abs(seconds)
-    if 0 < size < 1:
-        return f"{seconds * 1000:.3g} ms"
-    length, name = next((length, name) for below, length, name in SCALES if size < below)
-    return f"{seconds / length:.3g} {name}"
 
 
 def shown(value: float, options: Mapping[str, Any]) -> str:
@@ -36,7 +25,7 @@ def shown(value: float, options: Mapping[str, Any]) -> str:
         case "s":
             return duration(value)
         case "currencyUSD":
-            return f"${Decimal(f'{value:.2g}'):f}" if value < 1 else f"${value:,.2f}"
+            return dollars(value)
         case "bytes":
             return f"{value / 2**20:.3g} MiB"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"

@@ -210,7 +210,12 @@ def put_inputs(client: Minio, execution: Execution, task: PythonTask, **inputs: 
     types = task.python_interface.inputs
     literals = TypeEngine.dict_to_literal_map(context, dict(inputs), types)
     data = literals.to_flyte_idl().SerializeToString()
-    client.put_object(execution.bucket, f"{execution.folder}/inputs.pb", io.BytesIO(data), len(data))
+    put(client, execution, "inputs.pb", data)
+
+
+def put(client: Minio, execution: Execution, name: str, data: bytes) -> None:
+    """Write a file where the args will say that inputs.pb is."""
+    client.put_object(execution.bucket, f"{execution.folder}/{name}", io.BytesIO(data), len(data))
 
 
 def outputs(client: Minio, execution: Execution) -> dict[str, Any] | None:

@@ -73,13 +73,15 @@ class ServerProcess:
     Args:
         port: where it listens; by default where nobody does.
         scheme: ``https`` where it speaks TLS.
+        host: the address that it listens at; by default the loopback address, which no pod reaches.
     """
 
     HEALTH = "/"
 
-    def __init__(self, port: int | None = None, scheme: str = "http") -> None:
+    def __init__(self, port: int | None = None, scheme: str = "http", host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = port or free_port()
-        self.endpoint = f"{scheme}://127.0.0.1:{self.port}"
+        self.endpoint = f"{scheme}://{host}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -205,7 +207,7 @@ class GcsServer(ServerProcess):
 
     def command(self) -> list[str]:
         """The server, with its buckets where clients look for them: in the path."""
-        address = ["-host", "127.0.0.1", "-port", str(self.port), "-public-host", f"127.0.0.1:{self.port}"]
+        address = ["-host", self.host, "-port", str(self.port), "-public-host", f"{self.host}:{self.port}"]
         return [emulators()[0], "-scheme", "http", "-backend", "memory", "-log-level", "error", *address]
 
     def make_bucket(self, bucket: str) -> None:
@@ -232,19 +234,19 @@ class AzureServer(ServerProcess):
     KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     """Published by Microsoft: the same in each emulator."""
 
-    def __init__(self, port: int | None = None) -> None:
-        super().__init__(port)
+    def __init__(self, port: int | None = None, host: str = "127.0.0.1") -> None:
+        super().__init__(port, host=host)
         self.endpoint += f"/{self.ACCOUNT}"
 
     def command(self) -> list[str]:
         """The server; newer versions of the API are taken for those that it knows."""
-        address = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
+        address = ["--blobHost", self.host, "--blobPort", str(self.port)]
         flags = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
         return ["node", emulators()[1], *address, *flags]
 
     def _answers(self) -> bool:
         """It has no page that answers 200 to anybody."""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        with suppress(OSError), socket.create_connection((self.host, self.port), 1):
             return True
         return False
 
@@ -257,7 +259,7 @@ class AzureServer(ServerProcess):
         text = "PUT" + "\n" * 12 + headers + f"/{self.ACCOUNT}{path}\nrestype:container"
         signature = b64encode(hmac.digest(b64decode(self.KEY), text.encode(), "sha256")).decode()
         told["Authorization"] = f"SharedKey {self.ACCOUNT}:{signature}"
-        url = f"http://127.0.0.1:{self.port}{path}?restype=container"
+        url = f"http://{self.host}:{self.port}{path}?restype=container"
         answer = urllib3.request("PUT", url, headers={**told, "Content-Length": "0"})
         assert answer.status == 201, answer.data
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Builds the watcher's image and the example's. REGISTRY=host/name tags and pushes them there, too;
-# EXTRAS=clouds puts the client of gs:// and abfs:// into the watcher's.
+# Builds the watcher's image and the example's. REGISTRY=host/name tags and pushes them there, too.
 # Arguments: watcher, the first of them alone; flyte, the one of Flyte's engine (k8s/flyte).
 . "$(dirname "$0")/lib.sh"
 
@@ -9,7 +8,6 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/sidecar/pyproject.toml")
 # What an image is made from: podman takes 20 s to find out that nothing changed.
 sources() {
   cd "$ROOT"
-  printf 'extras: %s\n' "${EXTRAS:-}"
   "$ROOT/tools/cluster.sh" base
   find pyproject.toml uv.lock README.md LICENSE versions.env .dockerignore sidecar task examples \
     -type f -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
@@ -46,7 +44,7 @@ flyte)
   build "flytepropeller:$FLYTE_VERSION" flyte_sources --file "$ROOT/k8s/flyte/Dockerfile" "$bin"
   ;;
 *)
-  build_own objectstore-watcher sidecar/Dockerfile --build-arg "EXTRAS=${EXTRAS:-}"
+  build_own objectstore-watcher sidecar/Dockerfile
   [ "${1:-}" = watcher ] || build_own objectstore-sensor-example examples/Dockerfile
   ;;
 esac

@@ -45,10 +45,11 @@ def flags() -> str:
     """The options of the watcher."""
     rows = [("`PATH`", "what to wait for", "")]
     for option in contract.options():
-        default = f"{option.default:g}" if option.default and not isinstance(option.default, str) else option.default
+        default = "no" if option.default is False else option.default
+        default = f"{default:g}" if default and not isinstance(default, str) else default
         rows.append((f"`{contract.flag(option.name)}`", option.metadata["help"], f"`{default}`" if default else ""))
     rows += [(f"`{contract.flag(name)}`", text, "") for name, (_, text) in cli.OWN_OPTIONS.items()]
-    rows += [(f"`{contract.flag(name)}`", text, "") for name, text in cli.SWITCHES.items()]
+    rows += [(f"`{contract.flag(name)}`", text, "`no`") for name, text in cli.SWITCHES.items()]
     return _table(("option", "meaning (durations: seconds, or `500ms`, `10s`, `5m`, `1h30m`)", "default"), rows)
 
 

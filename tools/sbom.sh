@@ -10,7 +10,7 @@ python=$ROOT/.venv/bin/python
 # Not in a pipe: what fails must be seen.
 write() {
   cd "$ROOT"
-  "$UV" export --quiet --locked --package objectstore-watcher --extra flyte ${EXTRAS:+--extra "$EXTRAS"} --no-dev --format cyclonedx1.5 \
+  "$UV" export --quiet --locked --package objectstore-watcher --extra flyte --extra clouds --no-dev --format cyclonedx1.5 \
     --preview-features sbom-export --output-file "$build/sbom.locked"
   "$python" -m tools.sbom look >"$build/sbom.look"
   "$ROOT/tools/cluster.sh" run "$image" /opt/watcher/bin/python - <"$build/sbom.look" >"$build/sbom.found"

@@ -245,7 +245,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("uri", nargs="*", metavar="PATH", help="what to wait for; several: see --require")
     for option in options():
         if option.default is False:
-            parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=option.metadata["help"])
+            text = f"{option.metadata['help']} (default: no)"
+            parser.add_argument(flag(option.name), action=BooleanOptionalAction, help=text)
             continue
         if isinstance(option.default, tuple):
             parser.add_argument(flag(option.name), action="append", metavar="NAME=VALUE", help=option.metadata["help"])
@@ -257,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (metavar, text) in OWN_OPTIONS.items():
         parser.add_argument(flag(name), metavar=metavar, help=text)
     for name, text in SWITCHES.items():
-        parser.add_argument(flag(name), action="store_true", help=text)
+        parser.add_argument(flag(name), action="store_true", help=f"{text} (default: no)")
     parser.add_argument("--version", action="version", version=f"objectstore-watcher {version('objectstore-watcher')}")
     return parser
 

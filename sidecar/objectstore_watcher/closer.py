@@ -104,7 +104,7 @@ class Closer:
         if known is None or not known.holds_for(listed):
             now = self._clock()
             headed = ask()
-            if not headed:
+            if not headed or headed[0].is_deleted:
                 return None
             since = known.since if known and known.listed == listed else now
             known = _Known(listed, since, replace(headed[0], asked=target.uri), now)

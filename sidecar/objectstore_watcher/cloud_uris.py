@@ -70,8 +70,6 @@ def parse_gcs(uri: str, rest: str) -> CloudLocation:
         cure = "use 3 to 63 lower-case letters, digits, dots, hyphens and underscores"
         raise invalid(uri, f"{bucket!r} cannot be the name of a bucket" if bucket else "there is no bucket", cure)
     _check_key(uri, key, "write gs://bucket/key")
-    if len(key.encode()) > MAX_KEY:
-        raise invalid(uri, f"the key has {len(key.encode())} bytes", f"Google allows {MAX_KEY} bytes of UTF-8")
     return CloudLocation(uri, GCS, bucket, key)
 
 
@@ -87,8 +85,6 @@ def parse_azure(uri: str, rest: str) -> CloudLocation:
     if at and not named:  # credentials go there: it must be Microsoft's
         raise invalid(uri, f"{host!r} is no storage account of Azure", form)
     _check_key(uri, key, form)
-    if len(key) > MAX_KEY:
-        raise invalid(uri, f"the name of the blob has {len(key)} characters", f"Azure allows {MAX_KEY}")
     account, domain = named.groups() if named else ("", AZURE_DOMAIN)
     return CloudLocation(uri, AZURE, container, key, account, domain)
 
@@ -114,6 +110,15 @@ def parse_web(uri: str, rest: str) -> WebLocation:
     if not {".", ".."}.isdisjoint(path.partition("?")[0].split("/")):
         raise invalid(uri, "a part of the path is '.' or '..'", "write the path without it")
     return WebLocation(uri)
+
+
+def check_length(location: CloudLocation) -> None:
+    """Refuse a key that is longer than its cloud allows; raises InvalidArgument."""
+    uri, key = location.uri, location.key
+    if location.cloud == GCS and len(key.encode()) > MAX_KEY:
+        raise invalid(uri, f"the key has {len(key.encode())} bytes", f"Google allows {MAX_KEY} bytes of UTF-8")
+    if location.cloud == AZURE and len(key) > MAX_KEY:
+        raise invalid(uri, f"the name of the blob has {len(key)} characters", f"Azure allows {MAX_KEY}")
 
 
 def _check_key(uri: str, key: str, form: str) -> None:

@@ -45,17 +45,22 @@ class Conditions:
 
     def _judge_content(self, found: Found, target: Target) -> str:
         spec = self._spec
-        if found.refused:
-            return f"cannot be told: {found.refused}"
-        if found.unreadable:
-            return f"cannot be read: {found.unreadable}"
+        if wrong := _unreadable(found):
+            return wrong
         if found.size < spec.min_size:
             return f"has {found.size} of at least {spec.min_size} bytes"
         if target.size is not None and found.size != target.size:
             return f"has {found.size} bytes, not the {target.size} of the manifest"
-        if found.last_modified < self._oldest:
-            return f"is older than {spec.newer_than}" if found.last_modified else "does not tell when it was modified"
-        return self._judge_identity(found)
+        return self._judge_age(found) or self._judge_identity(found)
+
+    def of_this_run(self, found: Found) -> str:
+        """Why a flag or a manifest does not count; empty where it does: of what it says, the objects are judged."""
+        return _unreadable(found) or self._judge_age(found)
+
+    def _judge_age(self, found: Found) -> str:
+        if found.last_modified >= self._oldest:
+            return ""
+        return f"is older than {self._spec.newer_than}" if found.last_modified else "does not tell when it was modified"
 
     def _judge_identity(self, found: Found) -> str:
         spec = self._spec
@@ -83,6 +88,12 @@ class Conditions:
 def _folded(etag: str) -> str:
     """S3's ETags are hexadecimal, and some tools write that in capitals; what others mean by theirs, nobody knows."""
     return etag.lower() if re.fullmatch(r"(?a)[0-9A-Fa-f]{32}(-\d+)?", etag) else etag
+
+
+def _unreadable(found: Found) -> str:
+    if found.refused:
+        return f"cannot be told: {found.refused}"
+    return f"cannot be read: {found.unreadable}" if found.unreadable else ""
 
 
 _NO_CHECKSUM = "was stored without a SHA-256 of its whole content: upload it at once, with that checksum"

@@ -66,7 +66,8 @@ DEFAULT_TIMEOUT = 86400.0
 """Seconds, a day: nothing waits for ever, and Flyte's scheduled workflows mostly come round within a day."""
 
 DEFAULT_REQUEST_TIMEOUT = 10.0
-"""Seconds that a look may take: to resolve the server's name, connect, ask, and read the whole answer."""
+"""Seconds that an answer may take: to resolve the server's name, connect, ask, and read the whole of it. A look is one
+request, mostly; those that need many go on while answers come."""
 
 DEFAULT_HEARTBEAT_INTERVAL = 10.0
 """Seconds between two heartbeats. Three of them outlast the first two restarts of a watcher:
@@ -81,6 +82,10 @@ HEARTBEATS_MISSED = 3
 PATIENCE = 60.0
 """Seconds after its last look that a watcher which lives may take to answer: a throttled one needs some. Without this
 end, one that cannot answer would be waited for for ever."""
+
+LAST_LOOK = PATIENCE / 2
+"""Seconds after the deadline for which the last look may go on while answers come, as those of a listing do: some 300
+pages. The rest of main's patience is for what follows."""
 
 MATCHES = ("exact", "glob", "manifest")
 """What a path may be; chosen by the author of the task or command, never by what the path contains."""
@@ -135,7 +140,7 @@ class WatchSpec:
         uri: the object: ``s3://bucket/key``, ``file:///path``, a plain path, or one of `cloud_uris`; or several.
         poll_interval: seconds between two looks.
         timeout: seconds from the request to the deadline.
-        request_timeout: seconds that one look may take, from resolving the server's name to its whole answer.
+        request_timeout: seconds that one answer may take, from resolving the server's name to the whole of it.
         heartbeat_interval: seconds between two heartbeats.
         endpoint: URL of the object store's API; empty: from the environment, else that of its cloud.
         region: region that signs the requests; empty: from the environment, else us-east-1.
@@ -146,14 +151,15 @@ class WatchSpec:
         match: ``exact``: the path is that of one object; ``glob``: a pattern, see `objectstore_watcher.patterns`;
             ``manifest``: that of a list of objects, see `objectstore_watcher.manifests`.
         flag: the object that says that the others are complete, such as ``_SUCCESS``: looked for beside each path,
-            or where it is, if it is a whole path; empty: none.
+            or where it is, if it is a whole path; a pattern that stands for several folders needs such; empty: none.
         min_count: so many objects that match must be there.
         expected_count: exactly so many must be there; 0: any number.
         absent: wait until the object is gone.
         min_size: bytes; a smaller object does not count.
-        stable_for: seconds for which the watcher must have seen the object unchanged; 0: none.
-        newer_than: an ISO 8601 time, or an age such as ``1h`` at the time of the request; an object last modified
-            before does not count; empty: none does not.
+        stable_for: seconds for which the watcher must have seen the object unchanged, fewer than until the deadline; 0:
+            none.
+        newer_than: an ISO 8601 time, or an age such as ``1h`` at the time of the request; an object, flag or manifest
+            last modified before does not count; empty: any does.
         etag: the ETag that the object must have, without quotes; empty: any.
         version_id: the version that is waited for; empty: the latest.
         detection: ``auto``: events where the server has them, and slower polls beside them, else polls; ``poll``; or
@@ -172,7 +178,7 @@ class WatchSpec:
     timeout: float = field(default=DEFAULT_TIMEOUT, metadata={"help": "give up after this long (5m, 1h30m, 1d)"})
     request_timeout: float = field(
         default=DEFAULT_REQUEST_TIMEOUT,
-        metadata={"help": "longest time for one look: to connect, to ask, to be answered"},
+        metadata={"help": "longest time without an answer: to connect, to ask, to be answered"},
     )
     heartbeat_interval: float = field(
         default=DEFAULT_HEARTBEAT_INTERVAL,
@@ -216,7 +222,10 @@ class WatchSpec:
     )
     newer_than: str = field(
         default="",
-        metadata={"help": "an object last modified before does not count: 2026-06-01T12:00:00Z, or an age such as 1h"},
+        metadata={
+            "help": "an object, flag or manifest last modified before does not count: 2026-06-01T12:00:00Z, or an age"
+            " such as 1h"
+        },
     )
     etag: str = field(default="", metadata={"help": "the ETag that the object must have"})
     version_id: str = field(default="", metadata={"help": "the version to wait for (default: the latest)"})
@@ -248,7 +257,8 @@ class WatchSpec:
             InvalidArgument: a field cannot be right; the message names its flag.
         """
         object.__setattr__(self, "uri", _paths(self.uri))
-        locations = [paths.parse(path) for path in self.uris]
+        is_pattern = self.match == "glob"
+        locations = [paths.parse(path, is_pattern=is_pattern) for path in self.uris]
         self._normalize()
         for option in options():
             if isinstance(option.default, str):
@@ -256,11 +266,17 @@ class WatchSpec:
         newer_than(self.newer_than, datetime.now(timezone.utc))
         self._check_match(locations)
         self._check_schemes(locations)
+        self._check_flag(locations)
         if self.detection == "events":
             self._check_events(locations)
         for name in ("sha256", "user_metadata", "tags"):
             if getattr(self, name):
                 self._check_detail(name, locations)
+        self._check_durations()
+        self._check_flag_is_another()
+        self._check_server(locations[0])
+
+    def _check_durations(self) -> None:
         if self.heartbeat_interval < SHORTEST_HEARTBEAT_INTERVAL:
             raise InvalidArgument(
                 title("heartbeat_interval"),
@@ -273,14 +289,18 @@ class WatchSpec:
                 f"{self.timeout:g} s is shorter than the poll interval of {self.poll_interval:g} s",
                 cure="raise the timeout or lower the poll interval",
             )
+        if self.stable_for >= self.timeout:  # it counts from the first look, and the last one is at the deadline
+            raise InvalidArgument(
+                title("stable_for"),
+                f"{self.stable_for:g} s is not shorter than the timeout of {self.timeout:g} s",
+                cure="lower it, or raise the timeout",
+            )
         if self.expected_within > self.timeout:
             raise InvalidArgument(
                 title("expected_within"),
                 f"{self.expected_within:g} s is longer than the timeout of {self.timeout:g} s",
                 cure="lower it, or raise the timeout",
             )
-        self._check_flag_is_another()
-        self._check_server(locations[0])
 
     def _check_server(self, location: paths.Location) -> None:
         if self.region:
@@ -330,6 +350,31 @@ class WatchSpec:
         if both and self.match != "manifest":
             raise InvalidArgument(title("flag"), f"{both[0]!r} is the path itself", cure="leave one of them out")
 
+    def _check_flag(self, locations: Sequence[paths.Location]) -> None:
+        """Refuse the name of a flag that can be beside none of the paths, or of which nobody knows where it is."""
+        for location in locations if self.flag else ():
+            key = paths.pattern_of(location)
+            if self.match == "glob":
+                pattern = Pattern(key)
+                if pattern.has_wildcard_folders and not paths.is_whole(self.flag, location):
+                    raise InvalidArgument(
+                        title("flag"),
+                        f"{self.flag!r} is looked for beside the path, and {location.uri!r} stands for several folders",
+                        cure="write the flag's whole path",
+                    )
+                key = pattern.prefix
+            try:
+                paths.parse(paths.beside(location, key, self.flag))
+            except InvalidArgument as error:
+                raise InvalidArgument(
+                    title("flag"), f"{self.flag!r} cannot be beside the path: {error.detail}", cure=error.cure
+                ) from None
+
+    @property
+    def location(self) -> paths.Location:
+        """Where the first path points to: all are in one kind of store."""
+        return paths.parse(self.uris[0], is_pattern=self.match == "glob")
+
     @property
     def uris(self) -> tuple[str, ...]:
         """The paths, each once."""
@@ -342,9 +387,8 @@ class WatchSpec:
         return f"{first} and {len(others)} more" if others else first
 
     def _check_match(self, locations: Sequence[paths.Location]) -> None:
-        if self.match == "glob":
-            for location in locations:
-                Pattern(paths.pattern_of(location))
+        for location in locations if self.match == "glob" else ():
+            self._check_pattern(location)
         for name, none in (("min_count", 1), ("expected_count", 0)):
             if self.match != "glob" and getattr(self, name) != none:
                 raise InvalidArgument(title(name), "is of patterns", cure="add --match=glob (match=) or leave it out")
@@ -358,10 +402,24 @@ class WatchSpec:
                     title("absent"), f"cannot be had with {option.name}", cure="leave one of them out"
                 )
         for name in ("etag", "version_id"):
-            if getattr(self, name) and (len(locations) > 1 or (name == "version_id" and self.match != "exact")):
+            several = ("manifest",) if name == "etag" else ("glob", "manifest")
+            if getattr(self, name) and (len(locations) > 1 or self.match in several):
                 raise InvalidArgument(
                     title(name), "is of one object, and the path stands for several", cure="leave it out"
                 )
+
+    def _check_pattern(self, location: paths.Location) -> None:
+        pattern = Pattern(paths.pattern_of(location))
+        if not pattern.is_literal:
+            return
+        paths.parse(paths.begin(location) + pattern.prefix)
+        name = "expected_count" if self.expected_count else "min_count"
+        if getattr(self, name) > 1:
+            raise InvalidArgument(
+                title(name),
+                f"{getattr(self, name)} objects can never match {location.uri!r}, in which no pattern is",
+                cure="write a pattern, such as part-*, or leave it out",
+            )
 
     def _check_detail(self, name: str, locations: Sequence[paths.Location]) -> None:
         if not all(isinstance(location, paths.ObjectLocation) for location in locations):
@@ -385,7 +443,7 @@ class WatchSpec:
         put("absent", truth(self.absent, title("absent")))
         put("newer_than", _moment_text(self.newer_than))
         put("sha256", digest(self.sha256, title("sha256")))
-        put("etag", _unquoted(self.etag))
+        put("etag", _unquoted(self.etag, title("etag")))
         for name in ("user_metadata", "tags"):
             put(name, pairs(name, title(name), getattr(self, name)))
 
@@ -535,11 +593,11 @@ def newer_than(text: str, asked: datetime) -> float | None:
 def _age(text: str) -> float:
     """The age ``text`` in seconds."""
     try:
-        return seconds(text, title("newer_than"))
+        return seconds_or_0(text, title("newer_than"))
     except InvalidArgument:
         raise InvalidArgument(
             title("newer_than"),
-            f"{text!r} is neither a time nor an age above zero",
+            f"{text!r} is neither a time nor an age",
             cure="write 2026-06-01T12:00:00Z, or an age such as 1h",
         ) from None
 
@@ -558,9 +616,18 @@ def _moment_text(value: object) -> object:
     return value
 
 
-def _unquoted(etag: object) -> object:
-    """An ETag without the quotes that HTTP, and so many clients, put around it; what is no text, as it is."""
-    return etag.removeprefix("W/").strip('"') if isinstance(etag, str) else etag
+def _unquoted(etag: object, name: str) -> object:
+    """An ETag without the quotes that HTTP, and so many clients, put around it; what is no text, as it is.
+
+    Raises:
+        InvalidArgument: nothing is between the quotes: it would be no condition.
+    """
+    if not isinstance(etag, str) or not etag:
+        return etag
+    text = etag.removeprefix("W/").strip('"')
+    if not text:
+        raise InvalidArgument(name, f"{etag!r} is an ETag without a character", cure="correct it, or leave it out")
+    return text
 
 
 def digest(value: object, name: str) -> object:

@@ -24,7 +24,7 @@ MOST_OBJECTS = 20
 """Rows of objects: the marker and the task's output have all of them."""
 
 
-def page(answer: Ready | Failed, spec: WatchSpec | None = None) -> str:
+def page(answer: Ready | Failed, spec: WatchSpec | None = None, attempt: int = 0) -> str:
     """The same as `render`, as a whole document."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Wait</title>'
@@ -32,20 +32,21 @@ def page(answer: Ready | Failed, spec: WatchSpec | None = None) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="color-scheme" content="light dark">'
         "<style>body{margin:0;background:#fff}@media (prefers-color-scheme:dark){body{background:#15181d}}</style>"
-        f"</head><body>{render(answer, spec)}</body></html>"
+        f"</head><body>{render(answer, spec, attempt)}</body></html>"
     )
 
 
-def render(answer: Ready | Failed, spec: WatchSpec | None = None) -> str:
+def render(answer: Ready | Failed, spec: WatchSpec | None = None, attempt: int = 0) -> str:
     """What a wait did, as a part of a page.
 
     Args:
         answer: how it ended, with its history.
         spec: what was asked for, where that is known.
+        attempt: of Flyte's attempts of the task, from 1; 0: not known. Each attempt has a Deck of its own.
     """
     parts = (
         _head(answer),
-        _facts(answer),
+        _facts(answer, attempt),
         _section("What happened", strip(answer.history) + _timeline(answer.history.entries)),
         _section("What matched", _objects(answer.objects) if isinstance(answer, Ready) else ""),
         _section("Requests", _requests(answer)),
@@ -93,16 +94,17 @@ def _moment(text: str) -> str:
     return _text(text, 40).replace("T", " ").replace("Z", " UTC") or "an unknown time"
 
 
-def _facts(answer: Ready | Failed) -> str:
+def _facts(answer: Ready | Failed, attempt: int) -> str:
     history = answer.history
     number = sum(history.operations.values())
     told = [
+        *([("Attempt", str(attempt), "")] if attempt else []),
         ("Waited", duration(history.waited), ""),
         ("Looks", f"{history.polls:,}", ""),
         ("Requests", f"{number:,}", ""),
     ]
     if _has_price(answer):
-        told.append(("Cost", dollars(cost(answer.uri, history.operations)), "at AWS's list prices"))
+        told.append(("Cost at most", dollars(cost(answer.uri, history.operations)), "at AWS's list prices"))
     if isinstance(answer, Ready):
         told.append(("Detected by", "event" if answer.detected_by == "event" else "poll", ""))
         if history.lag is not None:

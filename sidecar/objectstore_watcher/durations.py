@@ -43,7 +43,7 @@ def seconds(value: Duration, name: str) -> float:
 
 def seconds_or_0(value: Duration, name: str) -> float:
     """The same, or 0 where ``value`` is 0, which stands for none; raises as `seconds` does."""
-    return 0.0 if value in (0, "0") else seconds(value, name)
+    return 0.0 if _parse(value) == 0 else seconds(value, name)
 
 
 def _parse(value: Duration) -> float | None:

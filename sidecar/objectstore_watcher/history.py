@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_ENTRIES = 50
-"""Entries of a history: what a person reads, and at most some 100 KiB."""
+"""Entries of a history: what a person reads, and at most some 200 KB."""
 
 KEPT_FIRST = 10
 """Entries from the beginning that stay, however long the wait: how it began. The others are the last ones."""
@@ -101,6 +101,10 @@ class History:
             raise TypeError(f"'operations' is {operations!r}")
         told["operations"] = {one_line(name, MOST_NAME): operations[name] for name in sorted(operations)[:MOST_NAME]}
         return cls(**told)
+
+
+NOTHING = History()
+"""Of a wait of which nothing is known."""
 
 
 def _entry(values: dict[str, Any]) -> Entry:

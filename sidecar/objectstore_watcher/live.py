@@ -56,7 +56,7 @@ class LiveLine:
         match event:
             case Started(request):
                 self._uri, self._timeout = one_line(request.spec.name, LONGEST_PATH), request.spec.timeout
-                self._began = request.requested_monotonic
+                self._began, self._next = request.requested_monotonic, time.monotonic()
             case Polled(error, unmet):
                 self._polls, self._error = self._polls + 1, error.detail if error else ""
                 self._unmet = unmet
@@ -79,10 +79,9 @@ class LiveLine:
 
     def _line(self, width: int) -> str:
         now = time.monotonic()
-        left = max(self._next - now, 0)
         parts = [
             f"waiting {_clock(now - self._began)} of {_clock(self._timeout)}",
-            f"look {self._polls + 1} in {left:.0f} s",
+            f"look {self._polls + 1} {_due(self._next - now)}",
             *(["events connected"] if self._flows else []),
             *([f"last error: {self._error}"] if self._error else []),
             *([f"not yet: {self._unmet}"] if self._unmet else []),
@@ -90,6 +89,13 @@ class LiveLine:
         line = "  ".join(parts)
         room = width - _columns(line) - 2
         return f"{line}  {_middle_cut(self._uri, room)}" if room >= LEAST_PATH else line
+
+
+def _due(seconds: float) -> str:
+    """When a look is, or since when it is under way: one that hangs is seen."""
+    if round(seconds) > 0:
+        return f"in {seconds:.0f} s"
+    return f"for {-seconds:.0f} s" if round(seconds) < 0 else "now"
 
 
 def _columns(text: str) -> int:

@@ -25,6 +25,12 @@ def marker_directory() -> Path:
     return Path(os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY)
 
 
+def attempt() -> int:
+    """Which of Flyte's attempts of the task this is, from 1; 0 where Flyte does not say."""
+    told = os.environ.get("FLYTE_ATTEMPT_NUMBER", "")
+    return int(told) + 1 if told.isascii() and told.isdecimal() else 0
+
+
 def ask(spec: WatchSpec, *, candidates: bool = False) -> Request:
     """Ask the watcher beside this container; returns the request that counts.
 
@@ -36,10 +42,9 @@ def ask(spec: WatchSpec, *, candidates: bool = False) -> Request:
         InvalidArgument: the path is a file.
         MarkerError: the directory is missing, read-only or full, or holds another request.
     """
-    path = spec.uris[0]  # all are of one kind
-    if isinstance(uri.parse(path), uri.FileLocation):
+    if isinstance(spec.location, uri.FileLocation):
         raise InvalidArgument(
-            f"path {path!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
+            f"path {spec.uris[0]!r}", "is a file of this machine, which a pod cannot see", cure="write s3://bucket/key"
         )
     return waiting.ask(marker_directory(), spec, candidates=candidates)
 
@@ -54,9 +59,17 @@ def account_of(spec: WatchSpec, error: WaitError) -> Failed:
 
 
 def moment_before(moment: datetime, seconds: float) -> str:
-    """The time that many seconds before ``moment``, as the watcher is told it: ISO 8601; of no zone, it is UTC."""
+    """The time that many seconds before ``moment``, as the watcher is told it: ISO 8601; of no zone, it is UTC.
+
+    Raises:
+        InvalidArgument: there is none, as before the year 1.
+    """
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return (zoned - timedelta(seconds=seconds)).isoformat()
+    try:
+        return (zoned - timedelta(seconds=seconds)).isoformat()
+    except OverflowError:
+        detail = f"there is no time {seconds:g} s before {zoned.isoformat()}"
+        raise InvalidArgument("newer_than", detail, cure="give a later one") from None
 
 
 def moment_of(text: str) -> datetime | None:

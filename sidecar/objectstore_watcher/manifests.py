@@ -6,9 +6,10 @@ content                                                     what it lists
 ``part-1.csv`` on each line                                 objects beside the manifest
 ``s3://bucket/key`` on each line                            objects wherever they are
 ``["part-1.csv", "s3://bucket/key"]``                       both, as JSON
-``{"entries": [{"url": "s3://bucket/key"}]}``               the same, as Amazon Redshift reads and writes it; where
-                                                            an entry has ``meta.content_length``, its object must
-                                                            have that many bytes
+``{"entries": [{"url": "s3://bucket/key"}]}``               the same, as Amazon Redshift reads and writes it, but all
+                                                            must be there, be they ``mandatory`` or not; where an entry
+                                                            has ``meta.content_length``, its object must have that many
+                                                            bytes
 =========================================================== =========================================================
 
 Empty lines are left out. All objects must be in stores of the manifest's own kind: one in S3 cannot name files.
@@ -24,27 +25,26 @@ from typing import Any
 from objectstore_watcher.contract import MOST_PATHS
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.targets import Target
-from objectstore_watcher.uri import kind_of
+from objectstore_watcher.uri import FileLocation, kind_of
 
 MAX_BYTES = 4 * 1024 * 1024
 """No manifest is longer: 10,000 paths of 400 bytes."""
-
-
-def too_long(uri: str) -> StoreError:
-    """The error for a manifest of more than `MAX_BYTES`."""
-    cure = "split it, or check that the path is that of the list"
-    return StoreError(uri, f"the manifest has more than {MAX_BYTES} bytes", cure=cure, kind="manifest_invalid")
 
 
 def listed(manifest: Target, data: bytes) -> Sequence[Target]:
     """What ``data``, the content of ``manifest``, lists, each object once.
 
     Raises:
-        StoreError: it is none of the forms above, names what cannot be, or lists nothing or too much.
+        StoreError: it has more than `MAX_BYTES`, is none of the forms above, names what cannot be, or lists nothing
+            or too much.
     """
+    if len(data) > MAX_BYTES:
+        cure = "split it, or check that the path is that of the list"
+        told = f"the manifest has more than {MAX_BYTES} bytes"
+        raise StoreError(manifest.uri, told, cure=cure, kind="manifest_invalid")
     try:
         entries = list(_entries(data.decode("utf-8-sig")))
-        found = {each.uri: each for each in (manifest.beside(path, size) for path, size in entries)}
+        found = {each.uri: each for each in (_entry(manifest, path, size) for path, size in entries)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         detail = error.detail if isinstance(error, InvalidArgument) else _in_words(error)
         subject = f"{manifest.uri}: {error.subject}" if isinstance(error, InvalidArgument) else manifest.uri
@@ -64,6 +64,13 @@ def listed(manifest: Target, data: bytes) -> Sequence[Target]:
                 manifest.uri, f"the manifest names {each.uri!r}, in another kind of store", kind="manifest_invalid"
             )
     return list(found.values())
+
+
+def _entry(manifest: Target, path: str, size: int | None) -> Target:
+    """What one entry names; beside an object, a path of slashes alone would be a key with an empty part."""
+    if path.startswith("/") and not isinstance(manifest.location, FileLocation):
+        raise InvalidArgument(repr(path), "it begins with a slash, and is neither a whole path nor a name", cure="")
+    return manifest.beside(path, size)
 
 
 def _in_words(error: Exception) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
 from importlib.metadata import version
 
 # Not a series of its own for every counter's creation time; read by prometheus_client when it is imported.
@@ -16,8 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from objectstore_watcher.contract import DEFAULT_HEARTBEAT_INTERVAL, Request
-from objectstore_watcher.errors import StoreError, WaitError
+from objectstore_watcher import uri
+from objectstore_watcher.contract import DEFAULT_HEARTBEAT_INTERVAL, Request, WatchSpec
+from objectstore_watcher.errors import WaitError
 from objectstore_watcher.prices import dollars
 from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import (
@@ -83,7 +83,8 @@ class Metrics:
         )
         self._cost = Counter(
             "objectstore_watcher_request_cost_dollars",
-            "What the requests cost by AWS's list prices for S3 Standard in us-east-1; 0 where the path is not s3://.",
+            "What the requests cost at most, by AWS's list prices for S3 Standard in us-east-1, which takes nothing for"
+            " those without an answer or with 5xx; 0 where the path is not s3://.",
             registry=registry,
         )
         self._writes = Counter(
@@ -118,7 +119,7 @@ class Metrics:
         )
         self._target = Gauge(
             "objectstore_watcher_target_hash",
-            "48 bits of a hash of the paths, the same in all waits for them; 0 before they are asked for.",
+            "48 bits of a hash of endpoint and paths, the same in all waits for them; 0 before they are asked for.",
             registry=registry,
         )
         self._heartbeat = Gauge(
@@ -139,7 +140,7 @@ class Metrics:
         )
         self._backoff = Gauge(
             "objectstore_watcher_backoff_seconds",
-            "The current pause after an error; 0 without one.",
+            "The pause after the last look, where it failed; 0 where it did not.",
             registry=registry,
         )
         self._streams = Counter(
@@ -178,7 +179,7 @@ class Metrics:
         )
         self._started = time.monotonic()  # a request that cannot be read is never started
         self._uri = ""  # of the first path, by which requests have their price
-        self._failed = ""  # the kind of error that the last look ended in
+        self._error: WaitError | None = None  # that the last look ended in
 
     def observe(self, event: Event) -> None:
         """Count ``event``."""
@@ -196,7 +197,7 @@ class Metrics:
                 self._observe_events(event)
             case Succeeded(ready, lag):
                 self._end("ready")
-                if lag is not None and ready.polls > 1:
+                if lag is not None:
                     self._lag.labels(ready.detected_by).observe(max(lag, 0), self._exemplar)
             case GaveUp(error):
                 self._give_up(error)
@@ -211,9 +212,9 @@ class Metrics:
 
     def _poll(self, error: WaitError | None) -> None:
         self._polls.inc()
-        if self._failed:
-            self._retries.labels(self._failed).inc()
-        self._failed = error.kind.label if error else ""
+        if self._error:
+            self._retries.labels(self._error.kind.label).inc()
+        self._error = error
         if error:
             self._errors.labels(error.kind.label).inc()
         else:
@@ -234,12 +235,12 @@ class Metrics:
         self._expected.set(self._started + to_unix + spec.expected_within if spec.expected_within else 0)
         self._poll_interval.set(spec.poll_interval)
         self._heartbeat_interval.set(spec.heartbeat_interval)
-        self._target.set(target_hash(spec.uris))
+        self._target.set(target_hash(spec))
         self._uri = spec.uris[0]
         self.enter("waiting")
 
     def _give_up(self, error: WaitError) -> None:
-        if not isinstance(error, StoreError):  # the look that met one of those has been counted
+        if error is not self._error:  # that of the last look has been counted
             self._errors.labels(error.kind.label).inc()
         self._end("failed")
 
@@ -255,7 +256,19 @@ class Metrics:
             self._phase.labels(each).set(each == phase)
 
 
-def target_hash(uris: Sequence[str]) -> int:
-    """A number that waits for the same paths share. Who can guess the paths can confirm them by it, and no more."""
-    told = json.dumps(sorted(uris)).encode()
+def target_hash(spec: WatchSpec) -> int:
+    """A number that waits for the same share: the paths, in the same store, and whether they are to come or to go.
+
+    Who can guess the paths can confirm them by it, and no more.
+    """
+    told = json.dumps([_endpoint(spec), spec.absent, sorted(spec.uris)]).encode()
     return int.from_bytes(hashlib.sha256(told).digest()[:HASH_BYTES], "big")
+
+
+def _endpoint(spec: WatchSpec) -> str:
+    """Where the paths are: each tenant may have a MinIO, and a bucket of the same name in it."""
+    if spec.endpoint or not isinstance(uri.parse(spec.uris[0]), uri.ObjectLocation):
+        return spec.endpoint
+    from objectstore_watcher.stores import credentials  # late: it loads S3's client, which this wait needs
+
+    return credentials.endpoint()

@@ -5,7 +5,7 @@ r"""Patterns of keys, in the manner of shells, matched in time that grows with t
 ``?``      one character but ``/``
 ``[a-z_]`` one of these characters; ``[!a-z]`` one of the others; never ``/``; ``]`` is one of them if it is first
 ``**``     any characters, ``/`` too, also none; ``**/`` where a part of the key begins: any number of whole parts
-``\``      the next character as it is
+``\``      the next character as it is; between ``[`` and ``]``, a backslash
 ========== ==================================================================================================
 
 A pattern matches whole keys, character by character (Unicode code points); case counts.
@@ -63,8 +63,8 @@ class Pattern:
         text: the pattern.
 
     Raises:
-        InvalidArgument: a class is not closed or empty, or the last character is a lone backslash;
-            or there are alternatives in braces.
+        InvalidArgument: a class is not closed or empty, or has a range or a name that means nothing here; the last
+            character is a lone backslash; or there are alternatives in braces.
     """
 
     def __init__(self, text: str) -> None:
@@ -89,6 +89,16 @@ class Pattern:
     def is_literal(self) -> bool:
         """Whether one key matches only, which is the prefix."""
         return all(token.literal for token in self._tokens)
+
+    @property
+    def has_wildcard_folders(self) -> bool:
+        """Whether what matches can be in several folders, other than below the fixed one."""
+        return any(token.literal == "/" for token in self._tokens[len(self.prefix) :])
+
+    @property
+    def slashes(self) -> int | None:
+        """How many slashes all keys have that match; None: any number."""
+        return None if _DEEP in self._tokens else sum(token.literal == "/" for token in self._tokens)
 
     def matches(self, key: str) -> bool:
         """Whether the whole ``key`` matches."""
@@ -122,6 +132,10 @@ _BRACES = re.compile(r"\{[^{}]*(,|\.\.)[^{}]*\}")
 """Shells read these as alternatives: who writes them does not wait for the characters."""
 
 
+_NAMED = re.compile(r"\[[:.=]")
+"""POSIX has names such as [:digit:] within a class: who writes one does not wait for these characters."""
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     at = 0
     while at < len(text):
@@ -145,6 +159,11 @@ def _tokens(text: str) -> Iterator[_Token]:
             at += 1
 
 
+def literally(text: str) -> str:
+    """The pattern that ``text`` alone matches."""
+    return re.sub(r"[*?\[{\\]", r"\\\g<0>", text)
+
+
 def _literal(character: str) -> _Token:
     return _Token(lambda c: c == character, literal=character)
 
@@ -163,7 +182,12 @@ def _class(text: str, at: int) -> tuple[_Token, int]:
     end = text.find("]", begin + 1)
     if end < 0:
         raise _wrong(text, "has a [ that is not closed", r"close it, or write \[ for the character itself")
+    if named := _NAMED.search(text[begin:end]):
+        cure = "write the characters, such as [0-9]; for [ beside another of them, put it last"
+        raise _wrong(text, f"has {named.group()} in a class, which names no characters here", cure)
     ranges = list(_ranges(text[begin:end]))
+    if wrong := next((f"{low}-{high}" for low, high in ranges if low > high), ""):
+        raise _wrong(text, f"has the range {wrong!r}, which is empty", "write the lower character first")
 
     def accepts(character: str) -> bool:
         return character != "/" and negated != any(low <= character <= high for low, high in ranges)

@@ -10,11 +10,9 @@ from dataclasses import replace
 
 from objectstore_watcher.contract import Failed, Ready, Request
 from objectstore_watcher.errors import WaitError
-from objectstore_watcher.history import Chronicle, History
+from objectstore_watcher.history import NOTHING, Chronicle, History
 from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import Event, GaveUp, Pausing, Polled, Requested, Started, Succeeded
-
-NOTHING = History()
 
 
 class Recorder:
@@ -67,8 +65,7 @@ class Recorder:
                 self._add("heard", count=names)
             case Succeeded(ready, lag):
                 self._add("found", ready.detected_by)
-                # What is there at the first look was there before.
-                self.answer = replace(ready, history=self._history(lag if ready.polls > 1 else None))
+                self.answer = replace(ready, history=self._history(lag))
             case GaveUp(error):
                 self._give_up(error)
 

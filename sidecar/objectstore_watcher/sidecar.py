@@ -14,6 +14,7 @@ from pathlib import Path
 from objectstore_watcher import contract, stores
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, WaitError
+from objectstore_watcher.history import NOTHING
 from objectstore_watcher.logs import log
 from objectstore_watcher.process import FINISHED, STOPPING, Worker, hear
 from objectstore_watcher.recorder import Recorder
@@ -43,6 +44,7 @@ class Sidecar:
         self._directory = directory
         self._spec = spec
         self._observer = observe
+        self._before = NOTHING
         self._recorder = Recorder()
         self._stop = stop
         self._due = time.monotonic()
@@ -59,7 +61,8 @@ class Sidecar:
         """
         self._beat()
         self.answer = contract.terminal(self._directory)
-        self._recorder = Recorder(before=contract.progress(self._directory))
+        self._before = contract.progress(self._directory)
+        self._recorder = Recorder(before=self._before)
         if self._spec and (held := self._other_question(self._spec)):
             raise InvalidArgument(
                 f"--dir {str(self._directory)!r}", f"holds {held}", cure="use an empty directory for each wait"
@@ -131,12 +134,12 @@ class Sidecar:
 
     def _answer(self, request: Request) -> Ready:
         if not request.candidates:
-            return watch(request, stop=self._stop, observe=self._observe)
+            return watch(request, stop=self._stop, observe=self._observe, before=self._before)
         if before := self._accepted():
             self._observe(Started(request))
             self._observe(Succeeded(before, None))
             return before
-        found = watch(request, stop=self._stop, observe=self._observe, judge=self._is_accepted)
+        found = watch(request, stop=self._stop, observe=self._observe, before=self._before, judge=self._is_accepted)
         return self._accepted() or found
 
     def _accepted(self) -> Ready | None:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.uri import FileLocation, Location, parse, pattern_of
+from objectstore_watcher.patterns import Pattern, literally
+from objectstore_watcher.uri import FileLocation, Location, begin, beside, parse, pattern_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Target:
 
     def uri_of(self, key: str) -> str:
         """The path of the object ``key``, which this stands for."""
-        return _begin(self.uri, self.location) + key if self.pattern else self.uri
+        return begin(self.location) + key if self.pattern else self.uri
 
     def is_among(self, names: Collection[tuple[str, str]]) -> bool:
         """Whether one of these objects, each a bucket and a key, is what this stands for."""
@@ -46,9 +46,7 @@ class Target:
         Raises:
             InvalidArgument: such an object cannot be.
         """
-        is_whole = "://" in name or (isinstance(self.location, FileLocation) and name.startswith("/"))
-        folder, slash, _ = self.name.rpartition("/")
-        return exact(name if is_whole else _begin(self.uri, self.location) + folder + slash + name, size)
+        return exact(beside(self.location, self.name, name), size)
 
 
 def exact(uri: str, size: int | None = None) -> Target:
@@ -59,11 +57,13 @@ def exact(uri: str, size: int | None = None) -> Target:
 
 def matching(uri: str) -> Target:
     """What the pattern ``uri`` stands for; raises InvalidArgument where it is none."""
-    location = parse(uri)
+    location = parse(uri, is_pattern=True)
     text = pattern_of(location)
-    pattern = Pattern(os.path.abspath(text) if isinstance(location, FileLocation) else text)
+    if isinstance(location, FileLocation):  # the directory that a relative path begins in is no pattern
+        text = os.path.normpath(os.path.join(literally(os.getcwd()), text))
+    pattern = Pattern(text)
     if pattern.is_literal:
-        return exact(_begin(uri, location) + pattern.prefix)
+        return exact(begin(location) + pattern.prefix)
     return Target(uri, location, pattern.prefix, pattern)
 
 
@@ -83,8 +83,3 @@ def flags(spec: WatchSpec, named: Sequence[Target]) -> dict[Target, Target]:
 def targets(spec: WatchSpec) -> Sequence[Target]:
     """What ``spec`` names, in its order."""
     return [matching(uri) if spec.match == "glob" else exact(uri) for uri in spec.uris]
-
-
-def _begin(uri: str, location: Location) -> str:
-    """What of ``uri`` is before the key."""
-    return uri[: len(uri) - len(pattern_of(location))]

@@ -10,7 +10,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from objectstore_watcher.cloud_uris import AZURE, CloudLocation, WebLocation, parse_azure, parse_gcs, parse_web
+from objectstore_watcher.cloud_uris import (
+    AZURE,
+    CloudLocation,
+    WebLocation,
+    check_length,
+    parse_azure,
+    parse_gcs,
+    parse_web,
+)
 from objectstore_watcher.cloud_uris import invalid as _invalid
 from objectstore_watcher.errors import InvalidArgument
 
@@ -72,14 +80,28 @@ class FileLocation:
 Location = ObjectLocation | FileLocation | CloudLocation | WebLocation
 
 
-def parse(uri: str) -> Location:
+def parse(uri: str, *, is_pattern: bool = False) -> Location:
     """Where ``uri`` points to: ``s3://bucket/key``, ``file:///path``, a plain path, or what `cloud_uris` knows.
 
     A ``file://`` URI is not percent-decoded, as fsspec and with it Flyte do not decode it either.
 
+    Args:
+        uri: the path.
+        is_pattern: it stands for keys, and may be longer than each of them.
+
     Raises:
         InvalidArgument: the path is empty, its scheme unknown, or its bucket or key cannot exist.
     """
+    location = _location(uri)
+    if isinstance(location, CloudLocation) and not is_pattern:
+        check_length(location)
+    elif isinstance(location, ObjectLocation) and not is_pattern and len(location.key.encode()) > MAX_KEY_BYTES:
+        told = f"the key has {len(location.key.encode())} bytes"
+        raise _invalid(uri, told, f"S3 allows {MAX_KEY_BYTES} bytes of UTF-8")
+    return location
+
+
+def _location(uri: str) -> Location:
     _check_text(uri)
     scheme = _SCHEME.match(uri)
     if scheme is None:
@@ -99,6 +121,22 @@ def pattern_of(location: Location) -> str:
     if isinstance(location, FileLocation):
         return location.path
     return location.uri if isinstance(location, WebLocation) else location.key
+
+
+def begin(location: Location) -> str:
+    """What of a path is before the key."""
+    return location.uri[: len(location.uri) - len(pattern_of(location))]
+
+
+def is_whole(name: str, location: Location) -> bool:
+    """Whether ``name`` is a path of its own, not that of something beside ``location``."""
+    return "://" in name or (isinstance(location, FileLocation) and name.startswith("/"))
+
+
+def beside(location: Location, key: str, name: str) -> str:
+    """The path of ``name`` in the folder of ``key``, which is in the store of ``location``; a whole path as it is."""
+    folder, slash, _ = key.rpartition("/")
+    return name if is_whole(name, location) else begin(location) + folder + slash + name
 
 
 def kind_of(location: Location) -> tuple[type, str]:
@@ -161,8 +199,6 @@ def _parse_s3(uri: str, rest: str) -> ObjectLocation:
         )
     if not key:
         raise _invalid(uri, "there is no key", "write s3://bucket/key")
-    if len(key.encode()) > MAX_KEY_BYTES:
-        raise _invalid(uri, f"the key has {len(key.encode())} bytes", f"S3 allows {MAX_KEY_BYTES} bytes of UTF-8")
     if not key.strip() or not {".", ".."}.isdisjoint(key.split("/")):
         raise _invalid(
             uri,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from objectstore_watcher.changes import Changes
 from objectstore_watcher.contract import (
@@ -41,6 +42,32 @@ Judge = Callable[[Ready], bool]
 """Main's own condition: whether what was found is what is waited for."""
 
 
+@dataclass
+class Pulse:
+    """What a wait has seen of the heartbeat.
+
+    Attributes:
+        seen: the last, as `contract.last_heartbeat` tells it; -1: none was looked for yet.
+        since: when it was new, on the monotonic clock, which all processes of a machine share.
+    """
+
+    seen: int = -1
+    since: float = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108  # tests have a clock of their own
+
+
+@dataclass(frozen=True)
+class Relief:
+    """Another process that can go on with a wait.
+
+    Attributes:
+        after: seconds without an answer.
+        hand_over: goes on there; where that cannot be, it returns, and the wait goes on here.
+    """
+
+    after: float
+    hand_over: Callable[[], None]
+
+
 def ask(directory: Path, spec: WatchSpec, *, candidates: bool = False) -> Request:
     """Write the request, unless this pod's main wrote it before it was restarted; returns the one that counts.
 
@@ -65,17 +92,6 @@ def ask(directory: Path, spec: WatchSpec, *, candidates: bool = False) -> Reques
     return request
 
 
-def is_answered_within(directory: Path, seconds: float) -> bool:
-    """Wait for the watcher's last word for so long at most; whether it came."""
-    end = time.monotonic() + seconds
-    with Changes(directory) as changes:
-        while not answered(directory):
-            if (left := end - time.monotonic()) <= 0:
-                return False
-            changes.wait(min(left, LONGEST_PAUSE))
-    return True
-
-
 def wait(
     directory: Path,
     heartbeat_interval: float,
@@ -83,6 +99,8 @@ def wait(
     until: float,
     judge: Judge | None = None,
     sleep: Callable[[float], None] | None = None,
+    pulse: Pulse | None = None,
+    relief: Relief | None = None,
 ) -> Ready:
     """Wait until the watcher says ``ready`` or ``failed``, or dies.
 
@@ -92,6 +110,8 @@ def wait(
         until: when a watcher that lives must have answered, on the monotonic clock: `Request.answer_due`.
         judge: main's own condition, where it was asked with ``candidates``; what it raises ends the wait.
         sleep: how to pause between two looks, in seconds; by default until something appears in the directory.
+        pulse: what was seen of the heartbeat, kept up to date: another process may go on with this wait.
+        relief: who goes on with this wait.
 
     Raises:
         WaitError: what the marker ``failed`` says.
@@ -99,32 +119,44 @@ def wait(
         MarkerError: a marker cannot be read; or the watcher did not ask for main's judgement.
     """
     with Changes(directory) as changes:
-        return _wait(directory, heartbeat_interval, until, judge, sleep or changes.wait)
+        return _wait(
+            directory, heartbeat_interval, until, judge, sleep or changes.wait, pulse=pulse or Pulse(), relief=relief
+        )
 
 
 def _wait(
-    directory: Path, heartbeat_interval: float, until: float, judge: Judge | None, sleep: Callable[[float], None]
+    directory: Path,
+    heartbeat_interval: float,
+    until: float,
+    judge: Judge | None,
+    sleep: Callable[[float], None],
+    *,
+    pulse: Pulse,
+    relief: Relief | None,
 ) -> Ready:
+    began = time.monotonic()
     limit = heartbeat_interval * HEARTBEATS_MISSED
     pause = min(LONGEST_PAUSE, heartbeat_interval / LOOKS_PER_HEARTBEAT)
-    seen, since = -1, time.monotonic()
     while True:
         if answer := _answer(directory):
             return _accepted(directory, answer) if judge else answer
         if judge and (taken := _judge_last(directory, judge)):
             # Main's own condition may take as long as it likes: the watcher's times stand still meanwhile.
-            since, until = since + taken, until + taken
+            pulse.since, until = pulse.since + taken, until + taken
         # Before the heartbeat is read: a main that is held up between the two must not take that for silence.
         now = time.monotonic()
         beat = last_heartbeat(directory)
-        is_silent = beat == seen and now - since > limit
-        if beat != seen:
-            seen, since = beat, time.monotonic()
+        is_silent = beat == pulse.seen and now - pulse.since > limit
+        if beat != pulse.seen:
+            pulse.seen, pulse.since = beat, time.monotonic()
         if is_silent or now > until:
             # The watcher may have answered between the two looks above.
             if answer := _answer(directory):
                 return _accepted(directory, answer) if judge else answer
-            raise WatcherDied(str(directory), _last_words(seen, limit) if now <= until else _SILENT)
+            raise WatcherDied(str(directory), _last_words(pulse.seen, limit) if now <= until else _SILENT)
+        if relief and now - began > relief.after:
+            relief.hand_over()
+            relief = None
         sleep(pause)
 
 

@@ -70,7 +70,7 @@ class Wanted:
         self._flags = flags(request.spec, self._named)
         self._each_flag = tuple(dict.fromkeys(self._flags.values()))
         self._flag_names = {(getattr(flag.location, "bucket", ""), flag.name) for flag in self._each_flag}
-        self._flags_there: set[str] = set()
+        self._told: dict[str, str] = {}  # of flags and manifests that are there: why they do not count; empty: they do
         self._manifests: dict[Target, tuple[Found, Sequence[Target]]] = {}
         self._conditions = Conditions(request, clock)
         self._closer = Closer(request.spec, clock)
@@ -98,19 +98,16 @@ class Wanted:
         if was_whole or not verdict.counts:
             return verdict
         self._seen.clear()
-        self._flags_there.clear()
+        self._told.clear()
         self._look_at_missing(store, time_left, _EVERYTHING)
         return self._verdict()
 
     def _look_at_missing(self, store: Store, time_left: TimeLeft, hints: Hints) -> bool:
         """Returns whether all of it was missing, so that the look was at the whole."""
         before = set(self._targets)
-        looked_for = [
-            flag for flag in self._each_flag if flag.uri not in self._flags_there and _may_have_changed(flag, hints)
-        ]
-        flags_found = self._look_at(looked_for, store, time_left)
-        self._flags_there.update(found.asked for found in flags_found if not found.refused)
-        named = [each for each in self._named if each not in self._flags or self._flags[each].uri in self._flags_there]
+        looked_for = [flag for flag in self._each_flag if not self._counts(flag.uri) and _may_have_changed(flag, hints)]
+        self._judge_named(looked_for, self._look_at(looked_for, store, time_left))
+        named = [each for each in self._named if each not in self._flags or self._counts(self._flags[each].uri)]
         self._targets = self._listed_by(named, store, time_left) if self._spec.match == "manifest" else named
         looked = [
             each
@@ -123,9 +120,20 @@ class Wanted:
     def _look_at(self, looked: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Found]:
         return store.look(time_left(), looked) if looked else ()
 
+    def _judge_named(self, looked: Sequence[Target], found: Sequence[Found]) -> None:
+        """Whether flags or manifests count: what they say must be of this run, as the objects must."""
+        for each in looked:
+            self._told.pop(each.uri, None)
+        self._told.update((each.asked, self._conditions.of_this_run(each)) for each in found)
+
+    def _counts(self, uri: str) -> bool:
+        return self._told.get(uri) == ""
+
     def _listed_by(self, named: Sequence[Target], store: Store, time_left: TimeLeft) -> Sequence[Target]:
         """What the manifests list that are there; each is read again only when it has changed."""
-        found = {each.asked: each for each in self._look_at(named, store, time_left) if not each.refused}
+        there = self._look_at(named, store, time_left)
+        self._judge_named(named, there)
+        found = {each.asked: each for each in there if self._counts(each.asked)}
         listed: dict[str, Target] = {}
         before, self._manifests = self._manifests, {}
         for each in (each for each in named if each.uri in found):
@@ -158,7 +166,8 @@ class Wanted:
 
     def _judge_target(self, target: Target, found: Sequence[Found], closer: LookCloser) -> _Seen:
         if self._spec.absent:
-            return _Seen(is_met=not found, unmet=_still_there(found))
+            left = [each for each in found if not each.is_deleted]
+            return _Seen(is_met=not left, unmet=_still_there(left))
         reasons = self._conditions.judge(target, found)
         passed = closer(target, [each for each, reason in zip(found, reasons, strict=True) if not reason])
         objects = [each for each, reason in passed if not reason]
@@ -196,7 +205,7 @@ class Wanted:
         if self._spec.require == "any":
             reasons = (self._seen.get(each, _NOTHING).unmet for each in self._targets)
             is_there = any(map(self._is_met, self._targets))
-            return Verdict(counts=is_there, unmet="" if is_there else next(filter(None, reasons), ""))
+            return Verdict(counts=is_there, unmet="" if is_there else next(filter(None, reasons), self._not_there()))
         if not_there := self._not_there():
             return Verdict(counts=False, unmet=not_there)
         unmet = [each for each in self._targets if not self._is_met(each)]
@@ -210,13 +219,14 @@ class Wanted:
         return Verdict(counts=False, unmet=f"{told}; {unmet[0].uri!r}: {reason or 'not there yet'}")
 
     def _not_there(self) -> str:
-        """A flag or a manifest that is missing where something else is not; in words, else empty."""
+        """A flag or a manifest that does not count, or is missing where something else is not; in words, else empty."""
         for flag in self._each_flag:
-            if flag.uri not in self._flags_there:
-                return f"the flag {flag.uri!r} is not there"
-        if self._spec.match == "manifest" and len(self._named) > 1:
+            if not self._counts(flag.uri):
+                return f"the flag {flag.uri!r} {self._told.get(flag.uri, 'is not there')}"
+        if self._spec.match == "manifest":
             missing = next((each.uri for each in self._named if each not in self._manifests), "")
-            return f"the manifest {missing!r} is not there" if missing else ""
+            told = self._told.get(missing) or ("is not there" if len(self._named) > 1 else "")
+            return f"the manifest {missing!r} {told}" if missing and told else ""
         return ""
 
 

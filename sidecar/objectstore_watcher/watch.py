@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from objectstore_watcher.advice import advice
 from objectstore_watcher.contract import Matched, Ready, Request, WatchSpec, encoded, flag, iso, now_iso
 from objectstore_watcher.errors import Action, DeadlineExceeded, StoreError, WaitError, one_line
+from objectstore_watcher.history import NOTHING, History
 from objectstore_watcher.stores import Found, OnRequest, Store, listen, open_store
 from objectstore_watcher.stores.hints import Heard, Hints, Listener, Stop, Streamed, Waking
 from objectstore_watcher.targets import Target
@@ -32,6 +33,10 @@ SAFETY_CAP = 60.0
 
 REST = 4
 """Times what a look took, between it and one that an event causes: a burst costs a fifth of the time at most."""
+
+
+WHOLE_SECOND = 1.0
+"""Seconds by which a server's last-modified is rounded down."""
 
 
 class Stopped(Exception):  # nothing went wrong
@@ -90,7 +95,8 @@ class Succeeded:
 
     ready: Ready
     lag: float | None
-    """Seconds from the object's last modification, by the server's clock, to its detection; None where unknown."""
+    """Seconds from the object's last modification, by the server's clock, to its detection; None where that is not
+    known, or was before the wait."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,7 @@ def watch(
     opened_by: Open = open_store,
     heard_by: Listen = listen,
     judge: Judge | None = None,
+    before: History = NOTHING,
     clock: Callable[[], float] = time.monotonic,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Ready:
@@ -149,6 +156,7 @@ def watch(
         opened_by: makes the store.
         heard_by: says how to listen to its events.
         judge: the task's own condition, asked at each look that finds all else right; what it raises ends the wait.
+        before: what a watcher of the same wait told, which was killed: its looks and requests count.
         clock: seconds, on the clock of ``request.requested_monotonic``.
         uniform: a random number between two others.
 
@@ -161,7 +169,7 @@ def watch(
     """
     observe(Started(request))
     try:
-        wait = _Wait(request, stop, observe, clock, uniform)
+        wait = _Wait(request, stop, observe, before=before, clock=clock, uniform=uniform)
         store, listener = opened_by(request.spec, wait.requested), heard_by(request.spec)
         try:
             event = wait.until_found(store, listener, judge)
@@ -182,12 +190,15 @@ class _Wait:
         request: Request,
         stop: Stop,
         observe: Observer,
+        *,
+        before: History,
         clock: Callable[[], float],
         uniform: Callable[[float, float], float],
     ) -> None:
         self._request = request
         self._stop = stop
         self._observe = observe
+        self._before = before
         self._clock = clock
         self._uniform = uniform
         self._wanted = Wanted(request, clock)
@@ -295,8 +306,9 @@ class _Wait:
 
     def _too_late(self, error: StoreError | None) -> WaitError:
         spec = self._request.spec
-        after = f"within {spec.timeout:g} s in {many(self._polls, 'look')}"
+        after = f"within {spec.timeout:g} s in {many(self._before.polls + self._polls, 'look')}"
         what = "no object that matches appeared" if spec.match == "glob" else "the object did not appear"
+        what = "the object was not gone" if spec.absent else what
         if error is not None:
             told = f"{what} {after}, the last of which failed: {error.detail}"
             return DeadlineExceeded(spec.name, told, cure=error.cure)
@@ -312,19 +324,23 @@ class _Wait:
 
     def _success(self) -> Succeeded:
         objects = self._wanted.objects
+        told = {each.uri: each for each in (_matched(target, found) for target, found in objects)}
         ready = Ready(
             uri=self._request.spec.name,
-            objects=tuple(_matched(target, found) for target, found in objects),
+            objects=tuple(told.values()),  # once, though several patterns match it
             gone=tuple(self._wanted.gone),
             detected_at=now_iso(),
             detected_by="event" if self._hints.names else "poll",
-            polls=self._polls,
-            requests=self._requests,
+            polls=self._before.polls + self._polls,
+            requests=sum(self._before.operations.values()) + self._requests,
             waited=round(self._clock() - self._request.requested_monotonic, 3),
         )
         encoded(ready)  # what cannot be told has not been found
-        written = max((found.last_modified for _, found in objects), default=0.0)  # the last to come ended the wait
-        return Succeeded(ready, time.time() - written if written else None)
+        return Succeeded(ready, self._lag(max((found.last_modified for _, found in objects), default=0.0)))
+
+    def _lag(self, written: float) -> float | None:
+        """Seconds since the last of the objects came, whose coming ended the wait; None of what was there before it."""
+        return time.time() - written if written >= self._request.asked.timestamp() - WHOLE_SECOND else None
 
 
 def _matched(target: Target, found: Found) -> Matched:

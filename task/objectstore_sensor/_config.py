@@ -15,7 +15,7 @@ from objectstore_watcher.sizes import Size
 
 from objectstore_sensor import _arguments, _lean, _metadata, _when
 from objectstore_sensor._inputs import FromInput
-from objectstore_sensor._lean import FLYTEKIT, LEAN
+from objectstore_sensor._lean import AUTO
 from objectstore_sensor._when import When
 
 METRICS_PORT = 9464
@@ -24,7 +24,8 @@ METRICS_PORT = 9464
 DEFAULT_LINGER = 30.0
 """Seconds: Prometheus mostly scrapes every 15 s to 30 s, and a pod that nobody scrapes should not stay for long."""
 
-_PLACEHOLDER = "s3://bucket/key"
+_PLACEHOLDER = "s3://bucket/key*"
+"""For the path that is not known yet: a key, and a pattern, too."""
 
 
 class WaitClass(type):
@@ -76,7 +77,7 @@ class ObjectStoreWait(metaclass=WaitClass):
     tags: Mapping[str, str] | None = None
     expected_within: Duration = 0.0
     when: When | None = None
-    main: str = FLYTEKIT
+    main: str = AUTO
     watcher_image: str | ImageSpec | None = None
     metrics_port: int | None = METRICS_PORT
     linger: Duration = DEFAULT_LINGER
@@ -93,7 +94,7 @@ class ObjectStoreWait(metaclass=WaitClass):
         _arguments.check_names(self.watcher_image, self.credentials_secret)
         _arguments.check_type("absent", self.absent, bool)
         _when.check(self.when, absent=self.absent)
-        _lean.check(self.main, self.when)
+        _lean.check(self.main)
         self.spec(TaskMetadata())
 
     def spec(
@@ -119,17 +120,19 @@ class ObjectStoreWait(metaclass=WaitClass):
             told["newer_than"] = "" if inputs is None else self.newer_than.text(inputs)
         if self.poll_interval is None:
             told["poll_interval"] = contract.default_poll_interval(limit)
-        asked = _placeholder(self.endpoint) if path is None else path
+        asked = _placeholder(self.endpoint, self.flag) if path is None else path
         return WatchSpec(uri=asked if isinstance(asked, str) else tuple(asked), **told)
 
     def pod_options(self) -> dict[str, Any]:
         """What the pod is built with."""
         own = {name: getattr(self, name) for name in ("metrics_port", "run_as_user", "credentials_secret")}
         linger = seconds_or_0(self.linger, "linger") if self.metrics_port else 0.0
-        return {**own, "linger": linger, "is_lean": self.main == LEAN}
+        return {**own, "linger": linger}
 
 
-def _placeholder(endpoint: str) -> str:
-    """A path to check the other arguments with: of Azure where the endpoint names an account, as only its can."""
+def _placeholder(endpoint: str, flag: object) -> str:
+    """A path to check the other arguments with: where the flag is, or of Azure where the endpoint names an account."""
+    if isinstance(flag, str) and "://" in flag:
+        return f"{flag}*"
     has_account = len(list(filter(None, endpoint.split("/")))) > len(("scheme", "host"))
-    return "abfs://container/key" if has_account else _PLACEHOLDER
+    return "abfs://container/key*" if has_account else _PLACEHOLDER

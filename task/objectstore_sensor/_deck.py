@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flytekit import Deck, FlyteContextManager
-from objectstore_watcher import deck
+from objectstore_watcher import deck, mains
 from objectstore_watcher.contract import Failed, Ready, WatchSpec
 
 
@@ -13,7 +13,7 @@ def tell(spec: WatchSpec, answer: Ready | Failed) -> None:
     params = context.user_space_params
     if params is None:
         return
-    told = Deck(deck.NAME, deck.render(answer, spec), auto_add_to_deck=False)
+    told = Deck(deck.NAME, deck.render(answer, spec, mains.attempt()), auto_add_to_deck=False)
     # In a local run, the tasks of a workflow share this list, and of two Decks with one name the last is shown.
     params.decks[:] = [told, *(each for each in params.decks if each.name != deck.NAME)]
     if isinstance(answer, Failed) and context.execution_state and context.execution_state.is_local_execution():

@@ -11,7 +11,7 @@ from flytekit import FlyteFile, TaskMetadata
 from flytekit.core.python_function_task import AsyncPythonFunctionTask, PythonFunctionTask
 from flytekit.extend import TaskPlugins
 
-from objectstore_sensor import _arguments, _metadata
+from objectstore_sensor import _arguments, _lean, _metadata
 from objectstore_sensor._config import ObjectStoreWait, WaitClass
 from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._lean import LEAN
@@ -43,11 +43,7 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
         **options: Any,  # noqa: ANN401
     ) -> None:
         if task_config.main == LEAN:
-            raise InvalidArgument(
-                "main",
-                "the lean main cannot run a decorated function",
-                cure="leave it out, or use WaitForObjectStoreFile",
-            )
+            raise _lean.refused("a decorated function is yours, which only flytekit can load")
         self._is_async = inspect.iscoroutinefunction(task_function)
         super().__init__(
             wait=task_config,
@@ -76,11 +72,20 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
                 f"has no input {name!r} to take the path from, but: {', '.join(inputs) or 'none'}",
                 cure='name it: ObjectStoreWait(input="...")',
             )
-        if _plain(inputs[name]) not in (str, FlyteFile, list[str], list[FlyteFile]):
+        kind = _plain(inputs[name])
+        element = get_args(kind)[0] if get_origin(kind) is list else kind
+        is_file = isinstance(element, type) and issubclass(element, FlyteFile)
+        if not is_file and element is not str:
             raise InvalidArgument(
                 f"task {self.name}",
                 f"its input {name!r} is no path",
                 cure="let it be a str or a FlyteFile, or a list of them",
+            )
+        if is_file and self._wait.match == "glob":
+            raise InvalidArgument(
+                f"task {self.name}",
+                f"its input {name!r} is a file, which a pattern cannot name",
+                cure="let it be a str, or let WaitForObjectStoreFile wait and pass on what it finds",
             )
 
     def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  # a coroutine where the function is one

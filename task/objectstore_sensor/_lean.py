@@ -1,11 +1,11 @@
-"""``main="lean"``: a sensor whose main container is not flytekit; see `objectstore_watcher.lean`."""
+"""A sensor whose main container is not flytekit, and when it can be; see `objectstore_watcher.lean`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flytekit import FlyteFile
+from flytekit import FlyteFile, PodTemplate
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import InvalidArgument
 from objectstore_watcher.lean.task import LeanTask, told_of
@@ -13,54 +13,70 @@ from objectstore_watcher.lean.task import LeanTask, told_of
 from objectstore_sensor._inputs import FromInput
 from objectstore_sensor._matched import MatchedObject
 
-FLYTEKIT, LEAN = "flytekit", "lean"
+AUTO, FLYTEKIT, LEAN = MAINS = ("auto", "flytekit", "lean")
 
 COMMAND = "objectstore-watcher-main"
 """On the PATH of the watcher's image."""
 
 
-def check(main: object, when: object) -> None:
-    """Refuse a ``main`` that is none, or that cannot do what is asked.
+ANNOTATION = "objectstore-sensor/main"
+"""Of the pod: why ``main="auto"`` is flytekit's there."""
+
+
+def check(main: object) -> None:
+    """Refuse a ``main`` that is none.
 
     Raises:
         InvalidArgument: as said.
     """
-    if main not in (FLYTEKIT, LEAN):
-        raise InvalidArgument("main", f"{main!r} is unknown", cure=f"use {FLYTEKIT} or {LEAN}")
-    if main == LEAN and when is not None:
-        raise InvalidArgument(
-            "main", "when= is a function of yours, which only flytekit can load", cure=f"use main={FLYTEKIT!r} for it"
-        )
+    if main not in MAINS:
+        raise InvalidArgument("main", f"{main!r} is unknown", cure=f"use {', '.join(MAINS[:-1])} or {MAINS[-1]}")
 
 
-def check_task(options: Mapping[str, Any]) -> None:
-    """Refuse what flytekit's main alone could heed.
+OF_IMAGE = ("image", "lifecycle", "liveness_probe", "readiness_probe", "startup_probe", "volume_mounts", "env_from")
+"""Parts of a template's primary container that are there for what is in its image."""
+
+
+HOOKS = ("execute", "pre_execute", "post_execute", "dispatch_execute")
+"""Methods of a task, which only flytekit's main calls."""
+
+
+def obstacle(sensor: type[Any], when: object, options: Mapping[str, Any], template: PodTemplate | None) -> str:
+    """What in a sensor needs the user's image; empty where nothing does.
 
     Args:
+        sensor: its class.
+        when: the user's condition.
         options: flytekit's own arguments.
-
-    Raises:
-        InvalidArgument: as said.
+        template: the user's pod template.
     """
-    for name in ("container_image", "task_resolver"):
+    if when is not None:
+        return "when= is a function of yours, which only flytekit can load"
+    for hook in HOOKS:
+        if not getattr(sensor, hook).__module__.startswith(("flytekit.", "objectstore_sensor.")):
+            return f"{sensor.__name__}.{hook} is yours, which only flytekit can load"
+    for name in ("container_image", "task_resolver", "deck_fields"):
         if options.get(name) is not None:
-            raise InvalidArgument(
-                name, "is not for the lean main, which runs the watcher's image", cure=f"use main={FLYTEKIT!r} for it"
-            )
+            return f"{name}= is for flytekit's main alone"
+    containers = template.pod_spec.containers or [] if template else []
+    primary = next((each for each in containers if each.name == template.primary_container_name), None)  # type: ignore[union-attr]
+    for part in OF_IMAGE:
+        if getattr(primary, part, None):
+            return f"the pod template's primary container has {part}"
+    return ""
 
 
-def check_command(command: Sequence[str]) -> None:
-    """Refuse to take the place of a ``command`` of flytekit's that does more than to run the task.
+def is_mapped(command: Sequence[str]) -> bool:
+    """Whether flytekit's ``command`` runs an element of a map_task: which one, only flytekit knows."""
+    return "pyflyte-map-execute" in command
 
-    Raises:
-        InvalidArgument: as said.
-    """
-    if "pyflyte-map-execute" in command:
-        raise InvalidArgument(
-            "main",
-            "the lean main does not know which element of a map_task is its own",
-            cure=f"use WaitForObjectStoreFiles for a list of paths, or main={FLYTEKIT!r}",
-        )
+
+MAPPED = "a map_task's element is known to flytekit alone"
+
+
+def refused(obstacle: str) -> InvalidArgument:
+    """Why ``main="lean"`` cannot be."""
+    return InvalidArgument("main", f"cannot be {LEAN!r}: {obstacle}", cure=f"use {AUTO!r} or {FLYTEKIT!r}")
 
 
 def arguments(

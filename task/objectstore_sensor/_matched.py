@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import io
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -93,12 +95,13 @@ class MatchedObject:
                 raise
 
     def _checked_file(self, path: Path) -> IO[bytes]:
-        file = path.open("rb")
-        status = path.stat()
-        if status.st_size != self.size or (self.last_modified and not _is_same(status.st_mtime, self.last_modified)):
+        file = _File(path, self)
+        try:
+            file.check()
+        except ObjectChanged:
             file.close()
-            raise ObjectChanged(self.uri, f"has been overwritten: {status.st_size} bytes, {status.st_mtime:.3f}")
-        return file
+            raise
+        return io.BufferedReader(file)
 
     def _checked_object(self, path: str) -> IO[bytes]:
         access = FlyteContextManager.current_context().file_access
@@ -110,6 +113,32 @@ class MatchedObject:
             file.close()
             raise ObjectChanged(self.uri, f"has been overwritten: it has the ETag {etag}, not {self.etag}")
         return file
+
+
+class _File(io.FileIO):
+    """A file that must stay as it was found, also while it is read: else parts of two could be taken for one."""
+
+    def __init__(self, path: Path, found: MatchedObject) -> None:
+        super().__init__(path)
+        self._found = found
+
+    def check(self) -> None:
+        """Raise ObjectChanged unless it is as it was found."""
+        found, status = self._found, os.fstat(self.fileno())
+        if status.st_size != found.size or (found.last_modified and not _is_same(status.st_mtime, found.last_modified)):
+            raise ObjectChanged(found.uri, f"has been overwritten: {status.st_size} bytes, {status.st_mtime:.3f}")
+
+    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401  # whatever can be written into
+        """Some bytes, as `io.RawIOBase` reads them."""
+        count = super().readinto(buffer)
+        self.check()
+        return count
+
+    def readall(self) -> bytes:
+        """The rest."""
+        data = super().readall()
+        self.check()
+        return data
 
 
 def _is_same(written: float, moment: datetime) -> bool:

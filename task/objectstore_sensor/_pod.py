@@ -47,7 +47,7 @@ LABELS = {
     "app.kubernetes.io/component": "sensor",
     "app.kubernetes.io/part-of": "objectstore-sensor",
 }
-"""Of the pod; the template's win. The PodMonitor in k8s/monitoring-operator selects by the last."""
+"""Of the pod; the template's win."""
 
 GRACE_SECONDS = 5
 """Both containers end at once on SIGTERM, the watcher after it lingered; this bounds what a stuck node costs."""
@@ -72,7 +72,6 @@ def with_watcher(
     linger: float,
     run_as_user: int | None,
     credentials_secret: str | None,
-    is_lean: bool = False,
 ) -> PodTemplate:
     """A copy of ``template`` with the watcher, its volume, and what the whole pod needs; what it has is kept.
 
@@ -82,7 +81,6 @@ def with_watcher(
         linger: seconds that the watcher stays at most after main, until its last values were scraped.
         run_as_user: numeric user of main, as namespaces that enforce "restricted" want it; None: the image's own.
         credentials_secret: name of a Secret with the keys `SECRET_KEYS`.
-        is_lean: main runs the watcher's image, and is as confined as the watcher.
     """
     pod = deepcopy(template) if template else PodTemplate()
     spec: V1PodSpec = pod.pod_spec
@@ -91,10 +89,7 @@ def with_watcher(
     mount = V1VolumeMount(name=WATCHER, mount_path=DEFAULT_DIRECTORY)
     main.volume_mounts = [*(main.volume_mounts or []), mount]
     main.env = [*(main.env or []), _directory()]
-    if is_lean:
-        _prepare_lean_main(main, run_as_user)
-    else:
-        main.security_context = _main_security(run_as_user, main.security_context)
+    main.security_context = _main_security(run_as_user, main.security_context)
     spec.init_containers = [*(spec.init_containers or []), _watcher(mount, metrics_port, linger, credentials_secret)]
     spec.volumes = [*(spec.volumes or []), _volume()]
     spec.automount_service_account_token = bool(spec.automount_service_account_token)  # neither container needs it
@@ -105,15 +100,22 @@ def with_watcher(
     return pod
 
 
-def run_lean_main(spec: dict[str, Any], arguments: list[str]) -> None:
-    """Let main run the lean main, on the watcher's image, which `resolve_images` has resolved.
+def run_lean_main(spec: dict[str, Any], arguments: list[str], user: int | None, own: PodTemplate | None) -> None:
+    """Let main run the lean main, on the watcher's image, as confined as the watcher and with as much room.
 
     Args:
-        spec: a pod's, as flytekit has serialized it: with its own command in it.
+        spec: a pod's, as flytekit and `resolve_images` have made it.
         arguments: those of the lean main.
+        user: numeric user of main; None: the watcher's.
+        own: the user's template: what it says of main's security holds, and so does what was said of its room.
     """
-    (image,) = (container["image"] for container in spec["initContainers"] if container["name"] == WATCHER)
-    spec["containers"][0] |= {"image": image, "command": [COMMAND], "args": arguments}
+    main = spec["containers"][0]
+    (watcher,) = (container for container in spec["initContainers"] if container["name"] == WATCHER)
+    main |= {"image": watcher["image"], "command": [COMMAND], "args": arguments}
+    if not any((main.get("resources") or {}).values()):
+        main["resources"] = deepcopy(watcher["resources"])
+    if not (own and _primary(own).security_context):
+        main["securityContext"] = deepcopy(watcher["securityContext"]) | ({"runAsUser": user} if user else {})
 
 
 def resolve_images(spec: dict[str, Any], watcher_image: str | ImageSpec | None, images: ImageConfig) -> None:
@@ -149,16 +151,6 @@ def _unresolved(argument: str, image: str | ImageSpec, reason: str = "") -> Inva
         cure="name the image in Flyte's configuration and write {{.image.NAME.fqn}}:{{.image.NAME.version}},"
         " or write its full name",
     )
-
-
-def _prepare_lean_main(main: V1Container, user: int | None) -> None:
-    if main.image:
-        raise _refused("has an image for the primary container, which main='lean' does not run", "leave it out")
-    main.resources = main.resources or RESOURCES
-    if main.security_context:
-        main.security_context = _main_security(user, main.security_context)
-    else:
-        main.security_context = _watcher_security(user or WATCHER_USER)
 
 
 def _check(spec: V1PodSpec) -> None:
@@ -253,8 +245,8 @@ def _main_security(user: int | None, own: V1SecurityContext | None = None) -> V1
     return context
 
 
-def _watcher_security(user: int = WATCHER_USER) -> V1SecurityContext:
-    context = _main_security(user)
+def _watcher_security() -> V1SecurityContext:
+    context = _main_security(WATCHER_USER)
     context.read_only_root_filesystem = True
     return context
 

@@ -16,7 +16,7 @@ from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.interface import Interface
 from flytekit.core.python_function_task import PythonInstanceTask
 from flytekit.core.tracker import extract_task_module
-from flytekit.models.task import K8sPod
+from flytekit.models.task import K8sObjectMetadata, K8sPod
 from objectstore_watcher import contract
 from objectstore_watcher.durations import Duration
 from objectstore_watcher.sizes import Size
@@ -24,7 +24,7 @@ from objectstore_watcher.sizes import Size
 from objectstore_sensor import _arguments, _lean, _metadata, _output
 from objectstore_sensor._config import DEFAULT_LINGER, METRICS_PORT, ObjectStoreWait
 from objectstore_sensor._inputs import FromInput
-from objectstore_sensor._lean import FLYTEKIT, LEAN
+from objectstore_sensor._lean import AUTO, FLYTEKIT, LEAN
 from objectstore_sensor._watched import WatchedTask
 from objectstore_sensor._when import When
 from objectstore_sensor.errors import InvalidArgument
@@ -44,7 +44,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         poll_interval: time between two looks; by default 10 s, or the timeout where that is shorter.
         timeout: gives up after this long; by default a little before ``metadata.timeout``, or after a day.
         metadata: ``metadata(timeout="1H", retries=10)`` or flytekit's own TaskMetadata.
-        request_timeout: longest time for one look: to connect, to ask, to be answered; 10 s by default.
+        request_timeout: longest time without an answer: to connect, to ask, to be answered; 10 s by default.
         heartbeat_interval: time between the watcher's signs of life; after three missing ones main gives up. With the
             default of 10 s a watcher may be restarted twice; with less, main takes the second restart for its death.
         endpoint: URL of the object store's API; by default as Flyte itself is configured, else that of its cloud.
@@ -55,17 +55,21 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             for an absent object, and the object is found once it is there.
         require: ``all`` of several paths must be there, or ``any``: for `WaitForObjectStoreFiles`.
         match: ``exact``; ``glob``: the path is a pattern, and the task returns the first object that matches;
-            ``manifest``: the path is that of a list of objects, which must be there, too.
-        flag: an object such as ``_SUCCESS``, beside the path or, as a whole path, elsewhere: nothing counts without it.
+            ``manifest``: the path is that of a list of objects, which must be there, too; ``newer_than`` is for the
+            list, too.
+        flag: an object such as ``_SUCCESS``, beside the path or, as a whole path, elsewhere: nothing counts without it,
+            nor with one that is older than ``newer_than`` or archived. Of a pattern that stands for several folders, a
+            whole path.
         min_count: so many objects that match must be there.
         expected_count: exactly so many objects that match must be there.
         absent: wait until the object is gone.
         min_size: a smaller object does not count: bytes, or text such as ``10MiB``, ``1.5GB``.
         stable_for: count the object once the watcher has seen it unchanged (ETag, size, last modification) for this
             long; an overwrite starts again.
-        newer_than: an object last modified before does not count: a datetime, ISO 8601 text, or an age at the time of
-            the request (a timedelta, or text such as ``1h``). Servers tell whole seconds; of an upload in parts, AWS
-            tells when it began. Or ``FromInput("scheduled_at")``: the sensor's further input of that name, a datetime.
+        newer_than: an object, flag or manifest last modified before does not count: a datetime, ISO 8601 text, or an
+            age at the time of the request (a timedelta, or text such as ``1h``; ``0s``: since the request). Servers
+            tell whole seconds; of an upload in parts, AWS tells when it began. Or ``FromInput("scheduled_at")``: the
+            sensor's further input of that name, a datetime.
         etag: the ETag that the object must have.
         version_id: the version to wait for; by default the latest.
         detection: ``auto``: MinIO's events where they can be had, with polls at six times the interval, at most a
@@ -81,9 +85,9 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             can tell that the object is late.
         when: a condition of your own, a function at module level: it gets the ``MatchedObject`` that passes everything
             else, or of a pattern, a manifest or several paths the list of them, and returns True, or False to wait on.
-        main: what the main container runs: ``flytekit``, in your image; or ``lean``, a small program in the watcher's
-            image, which gives Flyte the same, starts in a fifth of the time and waits in a seventh of the memory. It
-            takes no ``when``, and neither ``container_image`` nor an image in the pod template.
+        main: what the main container runs: ``lean``, a small program in the watcher's image; ``flytekit``, in your
+            image; or ``auto``, lean where nothing in the sensor needs your image. Both give Flyte the same; the lean
+            one starts in a quarter of the time and waits in a tenth of the memory.
         watcher_image: image of the watcher: a name, ``{{.image.NAME.fqn}}:{{.image.NAME.version}}``, or an ImageSpec;
             by default the environment variable OBJECTSTORE_WATCHER_IMAGE when the workflow is registered, else
             ``objectstore-watcher:<version of this package>``.
@@ -139,7 +143,7 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         tags: Mapping[str, str] | None = None,
         expected_within: Duration = 0.0,
         when: When | None = None,
-        main: str = FLYTEKIT,
+        main: str = AUTO,
         watcher_image: str | ImageSpec | None = None,
         metrics_port: int | None = METRICS_PORT,
         linger: Duration = DEFAULT_LINGER,
@@ -152,8 +156,10 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
-        if main == LEAN:
-            _lean.check_task(options)
+        _arguments.check_type("pod_template", pod_template, PodTemplate)
+        self._obstacle = _lean.obstacle(type(self), when, options, pod_template)
+        if main == LEAN and self._obstacle:
+            raise _lean.refused(self._obstacle)
         self._output = output
         self._given_name = name
         # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
@@ -242,9 +248,15 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
 
         self._check_loadable()
         pod = super().get_k8s_pod(settings)
-        if self._wait.main == LEAN:
-            _lean.check_command(self.get_command(settings))
-            _pod.run_lean_main(pod.pod_spec, self._lean_arguments())
+        obstacle = _lean.MAPPED if _lean.is_mapped(self.get_command(settings)) else self._obstacle
+        if self._wait.main == LEAN and obstacle:
+            raise _lean.refused(obstacle)
+        if self._wait.main == AUTO and obstacle:
+            why = {_lean.ANNOTATION: f"{FLYTEKIT}: {obstacle}"}
+            labels, own = pod.metadata.labels, pod.metadata.annotations
+            return K8sPod(metadata=K8sObjectMetadata(labels, {**own, **why}), pod_spec=pod.pod_spec)
+        if self._wait.main != FLYTEKIT:
+            _pod.run_lean_main(pod.pod_spec, self._lean_arguments(), self._wait.run_as_user, self._own_template)
         return pod
 
     def _lean_arguments(self) -> list[str]:

@@ -15,7 +15,7 @@ from objectstore_watcher.cloud_uris import AZURE, CloudLocation
 from objectstore_watcher.contract import Failed, Ready, Request, WatchSpec
 from objectstore_watcher.waiting import Judge
 
-from objectstore_sensor.errors import WaitError, as_flyte
+from objectstore_sensor.errors import InvalidArgument, WaitError, as_flyte
 
 Tell = Callable[[Ready | Failed], None]
 """Is told how the wait ended, with its history."""
@@ -27,7 +27,7 @@ def wait_for(spec: WatchSpec, judge: Judge | None = None, tell: Tell = lambda an
     Args:
         spec: what to wait for.
         judge: the task's own condition, which runs in this process; what it raises ends the wait.
-        tell: is told how the wait ended.
+        tell: is told how the wait ended, by such an error, too.
 
     Raises:
         WaitError: what ended the wait; a `FlyteRecoverableException`, too, where a new attempt can help.
@@ -49,7 +49,7 @@ def _watch_here(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
     from objectstore_watcher.live import LiveLine
     from objectstore_watcher.recorder import Recorder
     from objectstore_watcher.stores import listen, open_store
-    from objectstore_watcher.watch import Event, watch
+    from objectstore_watcher.watch import Event, GaveUp, watch
 
     logs.configure("text")
     log, recorder = logs.EventLog(), Recorder()
@@ -69,6 +69,10 @@ def _watch_here(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
                 heard_by=partial(listen, key_pair=key_pair),
                 judge=judge,
             )
+    except Exception as error:
+        if not isinstance(error, WaitError):  # the wait has told of those
+            recorder.observe(GaveUp(_as_told(error, judge)))
+        raise
     finally:
         if recorder.answer:
             tell(recorder.answer)
@@ -76,7 +80,7 @@ def _watch_here(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
 
 def _as_flytekit_is_configured(spec: WatchSpec) -> tuple[WatchSpec, tuple[str, str] | None]:
     """With the endpoint of flytekit's own configuration, and its credentials, where it has them for the path."""
-    config, location = FlyteContextManager.current_context().file_access.data_config, uri.parse(spec.uris[0])
+    config, location = FlyteContextManager.current_context().file_access.data_config, spec.location
     if isinstance(location, uri.ObjectLocation):
         if config.s3.endpoint and not spec.endpoint:
             spec = WatchSpec(**{**vars(spec), "endpoint": config.s3.endpoint})
@@ -92,12 +96,23 @@ def _wait_in_pod(spec: WatchSpec, judge: Judge | None, tell: Tell) -> Ready:
     """Wait for the watcher beside this container; flytekit exits with 0 whatever happened, so the reason is left."""
     try:
         ready = _wait_for_watcher(spec, judge)
-    except WaitError as error:
-        termination.leave(str(error))
-        tell(mains.account_of(spec, error))
+    except Exception as error:
+        told = _as_told(error, judge)
+        termination.leave(str(told))
+        tell(mains.account_of(spec, told))
         raise
     tell(ready)
     return ready
+
+
+def _as_told(error: Exception, judge: Judge | None) -> WaitError:
+    """``error`` as people are told of it; one that is not ours is of the task's own condition, where it has one."""
+    if isinstance(error, WaitError):
+        return error
+    what = f"{type(error).__name__}: {error}"
+    if judge is None:
+        return WaitError("the wait", what)
+    return InvalidArgument("when", f"raised {what}", cure="correct the function: the task's log has the trace")
 
 
 def _wait_for_watcher(spec: WatchSpec, judge: Judge | None) -> Ready:

@@ -89,6 +89,7 @@ def _measure(lab: Laboratory, waiter: Waiter, runs: int, seconds: int) -> Measur
         found = [wait.found for wait in waits]
         tool.end()
         key = _begin(lab, waiter, tool)
+        time.sleep(waiter.settles)
         hour = _hour(lab, tool, waiter.interval / 2, max(seconds, 2 * waiter.interval))
         _found(lab, tool, key)
     return Measured(

@@ -31,6 +31,13 @@ REQUESTS = 61 / 60
 LIMIT = 5_500
 """GET and HEAD requests a second that S3 takes for a prefix, by AWS's documentation."""
 
+REQUESTED = {
+    "flytekit": {"memory": 348 * MIB, "cores": 0.11},
+    "lean": {"memory": 96 * MIB, "cores": 0.02},
+}
+"""By a pod's main, what Kubernetes keeps free for it: 10m and 48 MiB for the watcher and for a lean main, Flyte's own
+defaults in these tests for the other: 100m and 300 MiB."""
+
 DAY = 86_400
 """Seconds."""
 
@@ -42,13 +49,13 @@ class Node:
     Attributes:
         memory: bytes that it has for pods, of 16 GiB.
         cores: those that it has for pods, of 4.
-        pods: the most that a kubelet takes where nobody says otherwise.
+        pods: the most that EKS lets it have where nobody says otherwise: by its network addresses.
         dollars: what it costs a day.
     """
 
     memory: float = 14.5 * 2**30
     cores: float = 3.9
-    pods: int = 110
+    pods: int = 58
     dollars: float = 0.192 * 24
 
 
@@ -58,9 +65,11 @@ def load() -> dict[str, Any]:
 
 
 def nodes(scale: Mapping[str, Any], sensors: int = SENSORS, node: Node = Node()) -> int:
-    """How many nodes so many sensors need, by what a pod of ``scale`` took: memory, processor time and a place."""
-    memory, cores = (scale[name] / scale["pods"] * sensors for name in ("memory", "cores"))
-    return math.ceil(max(memory / node.memory, cores / node.cores, sensors / node.pods))
+    """How many nodes so many sensors need: by what a pod of ``scale`` took, by what it requests, and by its place."""
+    requested = REQUESTED[scale["main"]]
+    memory = max(scale["memory"] / scale["pods"], requested["memory"])
+    cores = max(scale["cores"] / scale["pods"], requested["cores"])
+    return math.ceil(sensors * max(memory / node.memory, cores / node.cores, 1 / node.pods))
 
 
 def scale_table(figures: Mapping[str, Any]) -> str:

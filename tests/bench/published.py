@@ -140,7 +140,14 @@ def _cells(row: Measured) -> tuple[str, ...]:
 
 def short_table(figures: Mapping[str, Any]) -> str:
     """Of exact keys, the columns that tell most."""
-    head = ("who waits", "PUT -> noticed: median, p99", "$ an hour, own interval", "memory", "CPU s an hour", "start")
+    head = (
+        "who waits",
+        "PUT -> noticed: median, p99 (below 100 waits: the most)",
+        "$ an hour, own interval",
+        "memory",
+        "CPU s an hour",
+        "start",
+    )
     body = [
         (
             row.name,
@@ -152,10 +159,12 @@ def short_table(figures: Mapping[str, Any]) -> str:
         )
         for row in _exact(figures)
     ]
-    measured_on = figures["machine"].partition(";")[0]
-    return (
-        f"{table([head, *body])}\n\n{figures['date']}, {measured_on}; {max(row.runs for row in _exact(figures))} waits."
-    )
+    measured_on, waits = figures["machine"].partition(";")[0], _range([row.runs for row in _exact(figures)])
+    return f"{table([head, *body])}\n\n{figures['date']}, {measured_on}; {waits} waits."
+
+
+def _range(runs: list[int]) -> str:
+    return f"{min(runs)} to {max(runs)}" if min(runs) < max(runs) else str(min(runs))
 
 
 def drawn(figures: Mapping[str, Any]) -> str:

@@ -74,9 +74,10 @@ def test_nothing_published_names_this_machine() -> None:
 @pytest.mark.parametrize(
     ("took", "nodes"),
     [
-        ({}, 91),  # by the kubelet's 110 pods
-        ({"memory": 100 * 182 * MIB}, 123),
+        ({}, 173),  # by 58 pods
+        ({"memory": 100 * 282 * MIB}, 190),
         ({"cores": 10.0}, 257),
+        ({"main": "flytekit"}, 283),  # by the requested CPU
     ],
 )
 def test_nodes_are_those_of_what_is_scarce(took: dict[str, float], nodes: int) -> None:
@@ -86,8 +87,8 @@ def test_nodes_are_those_of_what_is_scarce(took: dict[str, float], nodes: int) -
 def test_on_paper_the_requests_and_their_price_follow_from_the_interval() -> None:
     _, _, *lines = paper.paper_table({"rows": [SCALE]}).splitlines()
     assert [line.strip("| ").split(" | ") for line in lines] == [
-        ["1 s", "10,167", "185%", "351", "586 GiB, 91", "771"],
-        ["10 s, the default", "1,017", "18%", "35", "586 GiB, 91", "454"],
-        ["60 s", "169", "3%", "6", "586 GiB, 91", "425"],
-        ["events of MinIO, and 60 s as the net", "167", "3%", "0", "586 GiB, 91", "419"],
+        ["1 s", "10,167", "185%", "351", "586 GiB, 173", "1,149"],
+        ["10 s, the default", "1,017", "18%", "35", "586 GiB, 173", "832"],
+        ["60 s", "169", "3%", "6", "586 GiB, 173", "803"],
+        ["events of MinIO, and 60 s as the net", "167", "3%", "0", "586 GiB, 173", "797"],
     ]

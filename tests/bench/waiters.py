@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from objectstore_watcher.lean.main import SOON
 from objectstore_watcher.watch import SAFETY_POLLS
 
 from tests.bench import pods
@@ -50,6 +51,7 @@ class Waiter:
         objects: how many objects are under its pattern's prefix; None where it waits for an exact key.
         lasts: it reads URIs from standard input instead, waits for one after the other, and says when each is there.
         fewer: it is measured so many times less often than others: each time takes long.
+        settles: seconds until it does nothing but wait: the lean main goes on as another process.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Waiter:
     objects: int | None = None
     lasts: bool = False
     fewer: int = 1
+    settles: float = 0.0
 
 
 def ours() -> list[Waiter]:
@@ -74,6 +77,7 @@ def ours() -> list[Waiter]:
                 default=60,
                 interval=SAFETY_POLLS,
                 fewer=4,
+                settles=SOON + 2,
             )
             for main in pods.MAINS
         ),

@@ -15,12 +15,19 @@ from signal import SIGKILL, SIGTERM
 
 from objectstore_watcher.contract import HEARTBEATS_MISSED
 from objectstore_watcher.errors import KINDS
+from objectstore_watcher.watch import SAFETY_POLLS
 
 from tests.chaos.record import DATA, ETAG, Exchange, Record, Sighting
 
 HEADS_AFTER_DEADLINE = 3
 """HEADs that a watcher may send after the deadline: one that is under way then, the last look, and that look's second
 try."""
+
+HEARTBEATS_FOR_A_LOOK = 3
+"""Heartbeats that a busy machine may bring before a look that is due: both come from the same process."""
+
+LOOKS_BESIDES = 3
+"""Looks while events flow that are neither a poll nor an event's: once the stream is there, and at the deadline."""
 
 _DECISIVE = {
     "NoSuchBucket": "bucket_missing",
@@ -174,6 +181,60 @@ def _watchers_end_as_they_should(record: Record) -> Iterator[str]:
             yield f"a watcher ended with {life.code}"
 
 
+# Looks and events
+
+
+def _what_is_there_is_looked_for(record: Record) -> Iterator[str]:
+    """Within the time between two polls; at once where the server tells of it. Seconds count in heartbeats."""
+    if record.plan.story != "object" or record.plan.step or record.volume:
+        return
+    moments = [("the object was stored", record.put.end, _longest_pause(record))] if record.put else []
+    moments += [("an event told of the object", at, 0.0) for stream in record.streams for at in stream.events]
+    for what, moment, pause in moments:
+        beats = _beats_without_a_look(record, moment)
+        if (beats - HEARTBEATS_FOR_A_LOOK) * record.plan.heartbeat_interval > pause:
+            yield f"{what}, and {beats} heartbeats later nobody had looked"
+
+
+def _longest_pause(record: Record) -> float:
+    """Seconds between two polls, at most."""
+    return record.plan.poll_interval * (1 if record.plan.detection == "poll" else SAFETY_POLLS)
+
+
+def _beats_without_a_look(record: Record, moment: float) -> int:
+    """Heartbeats from ``moment`` on without a look of a watcher that lives, was not disturbed, and has no error."""
+    heads = [exchange for exchange in record.exchanges if exchange.method == "HEAD"]
+    last = next((head for head in reversed(heads) if head.arrived < moment), None)
+    if not last or last.status != HTTPStatus.NOT_FOUND:
+        return 0
+    ends = [record.answered, record.ended, record.deadline]
+    ends += [min(life.ended, life.killed) for life in record.lives if min(life.ended, life.killed) > last.arrived]
+    end = min([*ends, *(head.arrived for head in heads if head.arrived >= moment)])
+    if record.was([*record.faults, *record.outages], last.arrived, end):
+        return 0
+    return sum(moment < beat.after and beat.before < end for beat in record.beats)
+
+
+def _events_spare_looks(record: Record) -> Iterator[str]:
+    """Polls are rare while events flow, and nobody listens who is to poll."""
+    if record.plan.detection == "poll":
+        if record.streams:
+            yield "a stream, and polls were asked for"
+        return
+    if record.plan.story == "twins":
+        return
+    heads = [exchange for exchange in record.exchanges if exchange.method == "HEAD"]
+    for stream in record.streams:
+        begin = stream.began + record.plan.heartbeat_interval  # by then it is known
+        end = min([stream.ended, record.answered, *(life.killed for life in record.lives if life.killed > begin)])
+        looks = [head for head in heads if begin < head.arrived < end]
+        told_well = all(head.status in {HTTPStatus.OK, HTTPStatus.NOT_FOUND} for head in looks)
+        if not looks or not told_well or record.was([*record.faults, *record.outages], stream.began, end):
+            continue
+        if len(looks) > (end - begin) / _longest_pause(record) + len(stream.events) + LOOKS_BESIDES:
+            yield f"{len(looks)} looks in {end - begin:.3f} s while events came"
+
+
 # The end
 
 
@@ -258,5 +319,7 @@ _RULES: tuple[Callable[[Record], Iterator[str]], ...] = (
     _main_never_waits_for_ever,
     _nobody_dies_with_a_heartbeat,
     _the_deadline_stays,
+    _what_is_there_is_looked_for,
+    _events_spare_looks,
     _watchers_end_as_they_should,
 )

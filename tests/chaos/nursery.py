@@ -18,7 +18,7 @@ from objectstore_watcher import cli, live, logs, metrics, process, sidecar, stor
 
 from tests.chaos import clock
 
-stores.preload({})
+stores.preload({"FLYTE_AWS_ENDPOINT": "http://minio"})
 
 
 class Nursery:

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from tests.chaos.record import Exchange, Window
+from tests.chaos.record import Exchange, Record, Stream, Window
 from tests.chaos.schedule import STALE, Fault
 
 T = TypeVar("T")
@@ -21,6 +21,9 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 """A socket that is closed with this sends RST instead of FIN."""
 
 _DRIP_INTERVAL = 0.05
+
+_LISTENS = re.compile(rb"GET /[^/? ]+\?events=")
+"""The request for a stream of events, whose answer does not end."""
 
 _FAILURES = {"throttle": (503, "SlowDown"), "server_error": (500, "InternalError")}
 
@@ -58,21 +61,20 @@ class Line:
 
     Args:
         proxies: who runs it.
-        request_timeout: of the wait: ``latency`` is a share of it.
-        faults: is told when a fault begins and ends.
-        exchanges: is told each request.
+        record: of the wait; is told when a fault begins and ends, each request, and each stream of events.
     """
 
-    def __init__(
-        self, proxies: Proxies, request_timeout: float, faults: list[Window], exchanges: list[Exchange]
-    ) -> None:
+    def __init__(self, proxies: Proxies, record: Record) -> None:
         self._proxies = proxies
-        self._request_timeout = request_timeout
-        self._windows = faults
-        self._exchanges = exchanges
+        self._request_timeout = record.plan.request_timeout  # latency is a share of it
+        self._windows = record.faults
+        self._exchanges = record.exchanges
+        self._streams = record.streams
+        self._told = f'"key":"{record.uri.rpartition("/")[2]}"'.encode()
         self._fault: Fault | None = None
         self._stale: set[asyncio.StreamWriter] = set()
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        self._flowing: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         # Bound and never listening: keeps the port while connections to it are refused.
         self._holder = _bound(("127.0.0.1", 0))
@@ -118,6 +120,9 @@ class Line:
         if fault and fault.kind in {"refuse", "reset"}:
             for writer in list(self._open):
                 _reset(writer)
+        if fault and fault.kind == "cut":
+            for writer in self._flowing:
+                writer.close()
         if fault and fault.kind == "refuse":
             await self._refuse()
         if not self._server and not (fault and fault.kind == "refuse"):
@@ -145,6 +150,9 @@ class Line:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                if _LISTENS.match(head):
+                    await self._listen_for(head, reader, writer)
+                    break
                 exchange = Exchange(time.monotonic(), head.split(b" ", 1)[0].decode())
                 self._exchanges.append(exchange)
                 try:
@@ -152,6 +160,41 @@ class Line:
                         break
                 finally:
                     exchange.ended = time.monotonic()
+
+    async def _listen_for(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Let a stream of events flow, as the fault of the moment lets it."""
+        kind = self._fault.kind if self._fault else ""
+        if kind in {"silence", "drip"}:
+            await _torment(kind == "drip", reader, writer)
+        elif kind in _FAILURES:
+            writer.write(_failure(*_FAILURES[kind], "GET"))
+        elif kind not in {"refuse", "reset", "cut"} and writer not in self._stale:
+            await self._let_flow(head, reader, writer)
+
+    async def _let_flow(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes, until either side ends it; nothing more once the line was silent for a moment."""
+        stream, is_lost = Stream(), False
+        self._streams.append(stream)
+        self._flowing.add(writer)
+        source, upstream = await asyncio.open_connection("127.0.0.1", self._proxies.upstream)
+        gone = asyncio.ensure_future(_end_of(reader))
+        gone.add_done_callback(lambda _: upstream.close())
+        try:
+            upstream.write(head)
+            while data := await source.read(1 << 16):
+                is_silent = self._fault is not None and self._fault.kind in {"silence", "drip"}
+                if is_lost := is_lost or is_silent or writer in self._stale:
+                    stream.ended = min(stream.ended, time.monotonic())
+                    continue
+                writer.write(data)
+                await writer.drain()
+                stream.began = min(stream.began, time.monotonic())
+                if self._told in data:
+                    stream.events.append(time.monotonic())
+        finally:
+            gone.cancel()
+            self._flowing.discard(writer)
+            stream.ended = min(stream.ended, time.monotonic())
 
     async def _pass_on(
         self, head: bytes, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -205,6 +248,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):  # closed before
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
     writer.transport.abort()
+
+
+async def _end_of(reader: asyncio.StreamReader) -> None:
+    with suppress(OSError):
+        await reader.read(1)
 
 
 async def _torment(drips: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

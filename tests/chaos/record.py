@@ -52,6 +52,21 @@ class Exchange:
     is_whole: bool = False
 
 
+@dataclass
+class Stream:
+    """A stream of events that the proxy let flow.
+
+    Attributes:
+        began: when its first sign of life was passed on.
+        ended: when the line broke, or nothing was passed on any more.
+        events: when it told of the wait's object.
+    """
+
+    began: float = math.inf
+    ended: float = math.inf
+    events: list[float] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Beat:
     """The heartbeat was seen to have changed: between two looks."""
@@ -126,6 +141,7 @@ class Record:
     outages: list[Window] = field(default_factory=list)
     volume: list[Window] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
+    streams: list[Stream] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     beats: list[Beat] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)

@@ -40,6 +40,7 @@ class Result:
         seconds: how long it took.
         ends: how waits ended, and how many did so.
         faults: what was done to them, and how often.
+        heard: waits that found their object by an event.
         ambiguous: waits of which two ends were right, by why.
         violations: of the product's promises, each in words.
     """
@@ -49,6 +50,7 @@ class Result:
     seconds: float = 0.0
     ends: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    heard: int = 0
     ambiguous: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
@@ -57,6 +59,7 @@ class Result:
         self.waits += 1
         self.ends[record.end] += 1
         self.faults.update(_suffered(record))
+        self.heard += b'"detected_by": "event"' in record.last.get("ready", b"")
         if verdict.ambiguous:
             self.ambiguous[verdict.ambiguous] += 1
         if verdict.violations:
@@ -66,7 +69,7 @@ class Result:
         figures = [
             f"Chaos: {self.waits} waits, {len(self.violations)} violations"
             f" ({self.seconds:.0f} s, seed {self.seed}, {self.ambiguous.total()} ambiguous).",
-            f"  ends: {_counts(self.ends)}",
+            f"  ends: {_counts(self.ends)}; {self.heard} ready by an event",
             f"  faults: {_counts(self.faults)}",
         ]
         if self.ambiguous:

@@ -34,6 +34,12 @@ STORIES = {
 STEPS = (-86400.0, -3600.0, -960.0, -840.0, -60.0, 60.0, 840.0, 960.0, 3600.0, 86400.0)
 """Seconds by which clocks step: some more than S3 allows, some less."""
 
+DETECTIONS = {"poll": 75, "auto": 15, "events": 10}
+"""How the object is noticed, and its weight."""
+
+RARELY = 0.8
+"""Part of the timeout between two polls of half the waits with events: only an event finds the object in time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -59,8 +65,9 @@ class Plan:
     Attributes:
         index: its number.
         story: one of `STORIES`.
-        timeout: as in WatchSpec, and so are the next three.
+        timeout: as in WatchSpec, and so are the next four.
         poll_interval: .
+        detection: .
         request_timeout: .
         heartbeat_interval: .
         watcher_at: when the watcher is first started; before main asks, or after.
@@ -84,6 +91,7 @@ class Plan:
     story: str
     timeout: float
     poll_interval: float
+    detection: str
     request_timeout: float
     heartbeat_interval: float
     watcher_at: float
@@ -118,11 +126,14 @@ def plan(seed: int, index: int) -> Plan:
     volume = rng.choice(("full", "read-only")) if rng.random() < 0.12 else ""
     volume_at = rng.uniform(-0.2, 0.8 * timeout) if volume else math.inf
     bucket_at = {"bucket_missing": math.inf, "bucket_later": rng.uniform(0.1, 0.5) * timeout}.get(story, -math.inf)
+    detection, is_rare = _detection(Random(f"{seed}/{index}/detection"))
+    poll_interval = round(rng.uniform(0.05, 0.5), 3)
     return Plan(
         index=index,
         story=story,
         timeout=timeout,
-        poll_interval=round(rng.uniform(0.05, 0.5), 3),
+        poll_interval=round(RARELY * timeout, 3) if is_rare else poll_interval,
+        detection=detection,
         request_timeout=round(rng.uniform(0.3, 1.0) if rng.random() < 0.2 else rng.uniform(1.0, 2.0), 3),
         heartbeat_interval=beat,
         watcher_at=rng.uniform(-1.0, 0.6),
@@ -141,6 +152,12 @@ def plan(seed: int, index: int) -> Plan:
         kill_after=rng.random() < 0.15,
         twin_at=rng.uniform(0.0, 0.5 * timeout) if story == "twins" else math.inf,
     )
+
+
+def _detection(rng: Random) -> tuple[str, bool]:
+    """How the object is noticed, and whether polls are rare."""
+    detection = rng.choices(list(DETECTIONS), list(DETECTIONS.values()))[0]
+    return detection, detection != "poll" and rng.random() < 0.5
 
 
 def _put_at(rng: Random, story: str, timeout: float, bucket_at: float) -> float:

@@ -13,7 +13,7 @@ from objectstore_watcher.errors import KINDS
 
 from tests.chaos import schedule
 from tests.chaos.judge import judge
-from tests.chaos.record import DATA, ETAG, Beat, Exchange, Life, Record, Sighting, Window
+from tests.chaos.record import DATA, ETAG, Beat, Exchange, Life, Record, Sighting, Stream, Window
 
 URI = "s3://bucket/key-1"
 ASKED, DEADLINE, STORED, ANSWERED = 100.0, 105.0, 102.0, 102.3
@@ -30,6 +30,8 @@ def good() -> Record:
     plan = replace(
         schedule.plan(0, 0),
         story="object",
+        poll_interval=0.5,
+        detection="auto",
         heartbeat_interval=0.5,
         faults=(),
         kills=(),
@@ -52,6 +54,7 @@ def good() -> Record:
             Exchange(arrived=ASKED + 0.1, ended=ASKED + 0.11, method="HEAD", status=404, code="NoSuchKey"),
             Exchange(arrived=ANSWERED - 0.02, ended=ANSWERED - 0.01, method="HEAD", status=200),
         ],
+        streams=[Stream(began=ASKED + 0.2, ended=ANSWERED + 0.3, events=[ANSWERED - 0.03])],
         lives=[Life(started=ASKED - 1, ended=ANSWERED + 0.3, code=0, terminated=ANSWERED + 0.25)],
         beats=[Beat(after=ASKED + 0.4 * n - 0.01, before=ASKED + 0.4 * n) for n in range(-2, 7)],
         sightings=[Sighting(ANSWERED, "ready", "created", READY)],
@@ -63,6 +66,7 @@ def given_up(record: Record) -> None:
     """No object came, and the wait ended at the deadline."""
     record.put = None
     record.exchanges.pop()
+    record.streams[0].events = []
     answered(record, "failed", failed("deadline_exceeded"), DEADLINE + 0.1)
     record.end = "deadline_exceeded"
     record.beats += [Beat(after=ANSWERED + 0.4 * n, before=ANSWERED + 0.4 * n + 0.01) for n in range(1, 8)]
@@ -174,6 +178,28 @@ def looks_that_do_not_end(record: Record) -> None:
     ]
 
 
+def an_event_without_a_look(record: Record) -> None:
+    there_and_given_up(record)
+    record.streams[0].events = [STORED]
+
+
+def no_safety_poll(record: Record) -> None:
+    there_and_given_up(record)
+    record.deadline, record.streams = DEADLINE + 5, []
+    record.plan = replace(record.plan, poll_interval=0.1)
+
+
+def polls_as_without_events(record: Record) -> None:
+    record.exchanges[1:1] = [
+        Exchange(arrived=ASKED + 0.1 * n, ended=ASKED + 0.1 * n, method="HEAD", status=404, code="NoSuchKey")
+        for n in range(2, 20)
+    ]
+
+
+def a_stream_that_nobody_asked_for(record: Record) -> None:
+    record.plan = replace(record.plan, detection="poll")
+
+
 def wrong_exit(record: Record) -> None:
     record.lives[0].code = 1
 
@@ -208,6 +234,10 @@ def unwritable_without_a_cause(record: Record) -> None:
         (there_and_given_up, "right was ['ready']"),
         (another_deadline, "the deadline moved"),
         (looks_that_do_not_end, "8 looks of 1 watchers after the deadline"),
+        (an_event_without_a_look, "an event told of the object, and 7 heartbeats later nobody had looked"),
+        (no_safety_poll, "the object was stored, and"),
+        (polls_as_without_events, "13 looks in 1.600 s while events came"),
+        (a_stream_that_nobody_asked_for, "a stream, and polls were asked for"),
         (wrong_exit, "a watcher ended with 1"),
         (died_with_a_heartbeat, "main took the watcher for dead after at most"),
         (silence_that_is_not_noticed, "after 3 heartbeats had stayed out"),
@@ -233,6 +263,7 @@ def test_a_schedule_of_five_hundred_has_every_fault_and_every_story() -> None:
     assert {fault.kind for plan in plans for fault in plan.faults} == {*schedule.PERIODS, schedule.STALE}
     assert {plan.volume for plan in plans} == {"", "full", "read-only"}
     assert {plan.step for plan in plans if plan.step} == set(schedule.STEPS)
+    assert {plan.detection for plan in plans} == set(schedule.DETECTIONS)
     assert any(plan.kills for plan in plans)
     assert any(plan.watcher_at < 0 for plan in plans)
     assert any(plan.watcher_at > 0 for plan in plans)

@@ -57,7 +57,7 @@ class Wait:
         self._bucket = BUCKET if math.isinf(plan.bucket_at) and plan.bucket_at < 0 else f"bucket-{plan.index}"
         self._key = f"key-{plan.index}"
         self.record.uri = f"s3://{self._bucket}/{self._key}"
-        self._line = Line(world.proxies, plan.request_timeout, self.record.faults, self.record.exchanges)
+        self._line = Line(world.proxies, self.record)
         self._volume = Volume(world.directory / f"wait-{plan.index}", self.record.volume, may_break=bool(plan.volume))
         self.directory = self._volume.directory
         self._origin = time.monotonic() + 0.02 - min(0.0, self._first_time())
@@ -94,7 +94,7 @@ class Wait:
             timeout=plan.timeout,
             request_timeout=plan.request_timeout,
             heartbeat_interval=plan.heartbeat_interval,
-            detection="poll",  # the judge counts looks, and the proxy does not pass streams on
+            detection=plan.detection,
             on_missing_bucket="wait" if plan.story == "bucket_later" else "fail",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.parse
@@ -17,6 +18,7 @@ from kubernetes import client, config
 from kubernetes.client import ApiException, CoreV1Api, V1ContainerStatus, V1Pod
 from minio import Minio
 
+from tests.flyte_backend import SECRET_KEYS
 from tests.servers import ROOT, eventually
 
 LONG = 180.0
@@ -122,11 +124,7 @@ class Cluster:
             name,
             {
                 "metadata": {"name": "flyte"},
-                "stringData": {
-                    "FLYTE_AWS_ENDPOINT": ENDPOINT,
-                    "FLYTE_AWS_ACCESS_KEY_ID": ROOT_CREDENTIALS[0],
-                    "FLYTE_AWS_SECRET_ACCESS_KEY": ROOT_CREDENTIALS[1],
-                },
+                "stringData": platform(),
             },
         )
         own = dict(zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"), WATCHER_CREDENTIALS, strict=True))
@@ -162,7 +160,10 @@ class Cluster:
     def waiting(self, namespace: str, name: str) -> V1Pod:
         """Wait until the watcher polls."""
         self.eventually(
-            namespace, name, lambda _: '"waiting for s3:' in self.logs(namespace, name, WATCHER), "the watcher waits"
+            namespace,
+            name,
+            lambda _: bool(re.search(r'"waiting for \w+://', self.logs(namespace, name, WATCHER))),
+            "the watcher waits",
         )
         return self.pod(namespace, name)
 
@@ -196,6 +197,11 @@ class Cluster:
         tasks = tool("node", "ctr", "--namespace=k8s.io", "tasks", "list")
         (pid,) = (line.split()[1] for line in tasks.splitlines() if line.startswith(identifier))
         tool("node", "kill", f"-{signal}", pid)
+
+    def host(self) -> str:
+        """This machine's address, as pods reach it: the gateway of the node's network."""
+        (found,) = re.findall(r"^default via (\S+)", tool("node", "ip", "-4", "route"), re.MULTILINE)
+        return str(found)
 
     def query(self, promql: str) -> list[dict[str, Any]]:
         """What the cluster's Prometheus answers to an instant query."""
@@ -247,6 +253,11 @@ def watcher_status(pod: V1Pod) -> V1ContainerStatus:
 def main_status(pod: V1Pod) -> V1ContainerStatus:
     """Main's status."""
     return status_of(pod, "primary")
+
+
+def platform() -> dict[str, str]:
+    """Flyte's default environment as plain values, where a test adds to it."""
+    return dict(zip(SECRET_KEYS, (ENDPOINT, *ROOT_CREDENTIALS), strict=True))
 
 
 def names(count: int, prefix: str) -> Sequence[str]:

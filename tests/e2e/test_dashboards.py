@@ -14,10 +14,11 @@ from demo import grafana, picture
 from demo.grafana import Row, View
 from demo.values import words
 from tests.browser import opened, screenshot
-from tests.demo.answers import unanswered
+from tests.demo.answers import has_answer, unanswered
 from tests.e2e import fleet as fleets
 from tests.e2e.cluster import Cluster
 from tests.e2e.fleet import STUCK, Fleet
+from tests.k8s.test_rules import queries as runbook_queries
 from tests.servers import eventually
 
 pytestmark = pytest.mark.timeout(1800)
@@ -63,7 +64,8 @@ def test_the_stuck_sensor_is_on_top_of_the_table_and_alone_in_its_trouble(fleet:
     assert [pod for pod, name in names.items() if name == "past expected time"] == [STUCK]
     assert names["refused"] == "errors"
     assert names["throttled"] == "throttled"
-    others = set(fleet.pods) - {STUCK, "refused", "throttled"}
+    assert names["near"] == "deadline near"
+    others = set(fleet.pods) - {STUCK, "refused", "throttled", "near"}
     assert {names[pod] for pod in others} == {"none"}
     # What the operator needs next is in the same row.
     assert found[0]["namespace"] == fleet.sensors.namespace
@@ -83,28 +85,52 @@ def test_the_numbers_count_the_sensors(fleet: Fleet, view: View) -> None:
 
     assert number("Waiting") == len(fleet.waiting)
     assert number("Past expected time") == 1
+    assert number("Deadline near") == 1
     assert number("Heartbeats lost") == 0
+    assert number("Longest pause") > 0
     assert number("With errors") == 2
     assert number("On one object") == 3  # the stuck one, and two more
 
 
 def test_every_query_has_an_answer(fleet: Fleet, view: View) -> None:
     """An alert among them: that the stuck one is late fires after a minute."""
+
+    def missing() -> list[str]:
+        return unanswered(view, fleet.pods)
+
     with suppress(AssertionError):  # which would not say what is missing
-        eventually(lambda: not unanswered(view, fleet.pods), "every query has an answer", timeout=150)
-    assert unanswered(view, fleet.pods) == []
+        eventually(lambda: not missing(), "every query has an answer", timeout=150)
+    assert missing() == []
 
 
 def test_the_alert_of_the_stuck_sensor_is_in_its_table(fleet: Fleet, view: View) -> None:
     firing = panel("objectstore-sensors", "Alerts, by sensor")
-    eventually(lambda: bool(grafana.rows(firing, view)), "an alert fires", timeout=150)
-    found = [(row["alertname"], row["pod"]) for row in grafana.rows(firing, view)]
-    assert ("ObjectStoreSensorStuck", STUCK) in found
-    assert {name for name, _ in found} <= {
+
+    def found() -> set[tuple[str, str]]:
+        return {(row["alertname"], row["pod"]) for row in grafana.rows(firing, view)}
+
+    wanted = {("ObjectStoreSensorStuck", STUCK), ("ObjectStoreSensorDeadlineNear", "near")}
+    eventually(lambda: found() >= wanted, "they fire", timeout=150)
+    assert {name for name, _ in found()} <= {
         "ObjectStoreSensorStuck",
+        "ObjectStoreSensorDeadlineNear",
         "ObjectStoreSensorErrors",
         "ObjectStoreSensorThrottled",
     }
+
+
+@pytest.mark.parametrize("query", runbook_queries())
+def test_the_runbooks_queries_have_an_answer(fleet: Fleet, view: View, query: str) -> None:
+    """Some about one sensor have one for some sensors only, such as one that has met errors."""
+    ours = f'namespace="{fleet.sensors.namespace}"'
+    ((_, target),) = view.now({"expr": f'objectstore_watcher_target_hash{{{ours},pod="{STUCK}"}}'})
+    asked = query.replace("NAMESPACE", fleet.sensors.namespace).replace("TARGET", f"{target:.0f}")
+
+    def is_answered() -> bool:
+        queries = {asked.replace("POD", pod) for pod in fleet.pods}
+        return any(has_answer(view, {"expr": each, "instant": True}) for each in queries)
+
+    eventually(is_answered, query, timeout=60)
 
 
 def test_the_picture_for_the_readme_is_drawn(fleet: Fleet, view: View) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgpack
 import pytest
@@ -12,44 +15,54 @@ from flyteidl.core.literals_pb2 import Literal, LiteralMap
 
 from tests import flyte_backend
 from tests.e2e import workflows
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import LONG, Cluster
 from tests.e2e.sensors import BUCKET, Sensors
-from tests.features import FEATURES, Given, paths, sensor_of, store, told
+from tests.features import FEATURES, Line, Story, lines_of, now, sensor_of
 
 pytestmark = pytest.mark.timeout(1800)
 
 MAINS = ("flytekit", "lean")
 
+AT_ONCE = 4
+"""Features whose logs are read at the same time."""
+
 
 def test_a_pod_gives_what_a_local_wait_gives_whichever_main_it_has(sensors: Sensors, cluster: Cluster) -> None:
     """All of them at once: each takes seconds to start. Both mains wait for the same objects."""
-
-    def of(name: str, given: Given) -> str | list[str]:
-        return paths(given, lambda key: sensors.path(f"{name}/{key}"))
-
     pods = {(name, main): sensor for name in FEATURES for main in MAINS if (sensor := sensor_of(name, main))}
-    for name, feature in FEATURES.items():
-        for key, content in feature.before.items():
-            sensors.put(sensors.path(f"{name}/{key}"), content)
+    stories = {name: story_of(name, sensors, cluster) for name in FEATURES}
+    for story in stories.values():
+        story.begin()
+    time.sleep(max(feature.age for feature in FEATURES.values()))
     for (name, main), sensor in pods.items():
-        sensors.start(f"{name}-{main}", sensor, of(name, FEATURES[name].asked), **FEATURES[name].inputs)
-    for name, main in pods:
-        cluster.waiting(sensors.namespace, f"{name}-{main}")
-    for name, feature in FEATURES.items():
-        for key, data in feature.later.items():
-            if data is None:
-                cluster.minio.remove_object(BUCKET, f"{sensors.namespace}/{name}/{key}")
-            else:
-                store(cluster.minio, BUCKET, f"{sensors.namespace}/{name}/{key}", data)
+        sensors.start(f"{name}-{main}", sensor, stories[name].asked, **stories[name].inputs(now()))
+
+    def log_of(name: str, main: str) -> Sequence[Line]:
+        return lines_of(sensors.watcher_log(f"{name}-{main}"))
+
+    def go_on(name: str) -> None:
+        stories[name].go_on([partial(log_of, name, main) for main in MAINS if (name, main) in pods], LONG)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(go_on, FEATURES))
     written: dict[str, dict[str, bytes]] = {}
     for (name, main), sensor in pods.items():
         pod = f"{name}-{main}"
         cluster.ended(sensors.namespace, pod)
         assert sensors.error(pod) is None, pod
         (output,) = flyte_backend.typed_outputs(cluster.minio, sensors.execution(pod), sensor).values()
-        assert told(output) == of(name, FEATURES[name].found)
+        stories[name].check(output, log_of(name, main))
         written.setdefault(name, {})[main] = without_moment(sensors.written(pod, "outputs.pb"))
     assert [name for name, by in written.items() if len(set(by.values())) > 1] == []
+
+
+def story_of(name: str, sensors: Sensors, cluster: Cluster) -> Story:
+    """Of a feature, in the test's own folder; where versions count, in a bucket that has them."""
+    bucket = BUCKET
+    if FEATURES[name].version:
+        bucket = f"{sensors.namespace}-versions"
+        cluster.minio.make_bucket(bucket)
+    return Story(FEATURES[name], cluster.minio, bucket, f"{sensors.namespace}/{name}/")
 
 
 def without_moment(data: bytes) -> bytes:

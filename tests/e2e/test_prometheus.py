@@ -10,7 +10,6 @@ import pytest
 from tests.e2e import workflows
 from tests.e2e.cluster import Cluster, watcher_status
 from tests.e2e.sensors import Sensors
-from tests.k8s.test_rules import queries as runbook_queries
 from tests.servers import eventually
 from tools import readme
 
@@ -114,8 +113,7 @@ def test_prometheus_sees_why_a_wait_stalls(sensors: Sensors, cluster: Cluster) -
     ours = f'namespace="{sensors.namespace}"'
     for what in (
         f'objectstore_watcher_errors_total{{{ours},kind="connection"}} > 0',
-        # Over time: it is 0 again while a look is under way.
-        f"max_over_time(objectstore_watcher_backoff_seconds{{{ours}}}[5m]) > 0",
+        f"objectstore_watcher_backoff_seconds{{{ours}}} > 0",
     ):
         eventually(lambda promql=what: bool(cluster.query(promql)), what, timeout=180)  # type: ignore[misc]
 
@@ -133,8 +131,3 @@ def test_the_alerts_fire_for_the_sensors_that_are_broken_and_for_no_other(sensor
 
     eventually(lambda: alerts(',alertstate="firing"') >= wanted, "they fire", timeout=300)
     assert alerts("") == wanted, "neither others, nor others that are pending"
-
-
-@pytest.mark.parametrize("query", runbook_queries())
-def test_prometheus_answers_the_runbooks_queries(cluster: Cluster, query: str) -> None:
-    cluster.query(query)

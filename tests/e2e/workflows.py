@@ -40,7 +40,8 @@ TEMPLATE = PodTemplate(
 )
 
 # Room to start quickly on a small machine: at Flyte's default of 100m CPU flytekit takes some 18 s.
-QUICK = {"requests": Resources(cpu="20m", mem="150Mi"), "limits": Resources(cpu="2", mem="500Mi")}
+ROOM = {"requests": Resources(cpu="20m", mem="150Mi"), "limits": Resources(cpu="2", mem="500Mi")}
+QUICK: dict[str, Any] = {"main": "flytekit", **ROOM}
 
 sensor = WaitForObjectStoreFile(
     poll_interval=1,
@@ -86,10 +87,13 @@ def ends_well(found: MatchedObject) -> bool:
     return found.read().endswith(b"\n")
 
 
+VERSION = "6f1ed002-ab59-4a8b-9b1c-000000000006"
+"""An id that a test gives the object which ``pinned`` waits for."""
+
 FEATURES: dict[str, tuple[type[WaitForObjectStoreFile], dict[str, Any]]] = {
     "pattern": (WaitForObjectStoreFile, {"match": "glob", "min_count": 2}),
-    "whole": (WaitForObjectStoreFile, {"min_size": "1KiB", "stable_for": 2}),
-    "fresh": (WaitForObjectStoreFile, {"newer_than": "1h"}),
+    "whole": (WaitForObjectStoreFile, {"min_size": "1KiB", "stable_for": 3}),
+    "fresh": (WaitForObjectStoreFile, {"newer_than": "2s"}),
     "gone": (WaitForObjectStoreFile, {"absent": True}),
     "complete": (WaitForObjectStoreFiles, {"flag": "_SUCCESS"}),
     "first": (WaitForObjectStoreFiles, {"require": "any"}),
@@ -98,7 +102,9 @@ FEATURES: dict[str, tuple[type[WaitForObjectStoreFile], dict[str, Any]]] = {
     "judged": (WaitForObjectStoreFile, {"when": ends_well}),
     "released": (WaitForObjectStoreFile, {"user_metadata": {"owner": "etl"}, "tags": {"quality": "passed"}}),
     "summed": (WaitForObjectStoreFile, {"sha256": hashlib.sha256(b"whole").hexdigest()}),
-    "told": (WaitForObjectStoreFile, {"detection": "events", "poll_interval": 60}),
+    "hashed": (WaitForObjectStoreFile, {"etag": hashlib.md5(b"whole").hexdigest()}),  # noqa: S324  # which S3 takes
+    "pinned": (WaitForObjectStoreFile, {"version_id": VERSION, "output": MatchedObject}),
+    "told": (WaitForObjectStoreFile, {"detection": "events", "poll_interval": 60, "min_size": 2}),
     "matched": (WaitForObjectStoreFile, {"output": MatchedObject}),
     "linked": (WaitForObjectStoreFiles, {"output": FlyteFile}),
     "scheduled": (WaitForObjectStoreFile, {"newer_than": FromInput("scheduled_at", minus="1h")}),
@@ -110,6 +116,7 @@ for _name, (_of, _options) in FEATURES.items():
     if "when" not in _options:
         globals()[f"lean_{_name}"] = _of(**{**LEAN, **_options})
 
+heard = WaitForObjectStoreFile(**{**WAIT, "poll_interval": 60})
 overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
 
 
@@ -117,7 +124,16 @@ overdue = WaitForObjectStoreFile(expected_within=5, **WAIT)
     task_config=ObjectStoreWait(poll_interval=1, timeout="10m", run_as_user=1000),
     pod_template=TEMPLATE,
     environment={"GREETING": "found"},
-    **QUICK,
+    **ROOM,
 )
 def greet(path: str) -> str:
     return f"{os.environ['GREETING']} {path}"
+
+
+@task(
+    task_config=ObjectStoreWait(match="glob", min_count=2, poll_interval=1, timeout="10m"),
+    pod_template=TEMPLATE,
+    **ROOM,
+)
+def counted(path: str) -> str:
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,48 @@ def test_the_examples_are_selected_by_both(path: str) -> None:
     (watcher,) = (each for each in pod["spec"]["initContainers"] if each["name"] == name)
     (port,) = watcher["ports"]
     assert port["name"] == monitor()["spec"]["podMetricsEndpoints"][0]["port"]
+
+
+def snake(relabeling: dict[str, Any]) -> dict[str, Any]:
+    """The operator's words in Prometheus' own."""
+    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key): value for key, value in relabeling.items()}
+
+
+def is_scraped(target: dict[str, str], told: list[dict[str, Any]]) -> bool:
+    """Whether a target passes what keeps and drops targets."""
+    for each in map(snake, told):
+        if each.get("action") in {"keep", "drop"}:
+            value = ";".join(target.get(label, "") for label in each["source_labels"])
+            if bool(re.fullmatch(str(each["regex"]), value)) != (each["action"] == "keep"):
+                return False
+    return True
+
+
+WATCHER = {"annotation_prometheus_io_scrape": "true", "container_name": "objectstore-watcher", "phase": "Running"}
+
+
+@pytest.mark.parametrize(
+    ("differs", "scraped"),
+    [
+        ({}, True),
+        ({"phase": "Pending"}, True),  # its image may be missing
+        ({"container_name": "exporter"}, False),  # of somebody else's pod, which has the annotation, too
+        ({"container_name": "not-objectstore-watcher"}, False),
+        ({"container_port_name": "http"}, False),
+        ({"phase": "Succeeded"}, False),
+    ],
+)
+def test_both_scrape_the_watchers_and_nobody_else(differs: dict[str, str], scraped: bool) -> None:
+    told = {**WATCHER, "container_port_name": "metrics", **differs}
+    target = {f"__meta_kubernetes_pod_{name}": value for name, value in told.items()}
+    # The operator's own configuration for a PodMonitor has these two before those of its author.
+    (endpoint,) = monitor()["spec"]["podMetricsEndpoints"]
+    own = [
+        {"sourceLabels": ["__meta_kubernetes_pod_container_port_name"], "action": "keep", "regex": endpoint["port"]},
+        {"sourceLabels": ["__meta_kubernetes_pod_phase"], "action": "drop", "regex": "Succeeded|Failed"},
+    ]
+    assert is_scraped(target, relabelings()) is scraped
+    assert is_scraped(target, [*own, *operators_relabelings()]) is scraped
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -52,4 +53,4 @@ def test_without_inotify_a_marker_is_noticed_all_the_same(
 ) -> None:
     monkeypatch.setattr(changes, "_inotify", lambda directory: None)
     threading.Timer(0.2, contract.write, [marker_directory, Ready(uri="s3://bucket/key")]).start()
-    assert waiting.is_answered_within(marker_directory, LONG)
+    assert waiting.wait(marker_directory, LONG, until=math.inf) == Ready(uri="s3://bucket/key")

@@ -162,6 +162,7 @@ def test_help_lists_each_option_and_each_exit_code(capsys: pytest.CaptureFixture
     assert "--detection auto|poll|events" in told
     assert told.count("(default: fail)") == 2
     assert "(default: 10)" in told
+    assert " ".join(told.split()).count("(default: no)") == 2, "of switches, too"
     assert EXITS.keys() == set(Exit)
 
 

@@ -117,7 +117,19 @@ class TestOnMinio:
         client.remove_object(self.bucket, "key")
         (marker,) = (v for v in client.list_objects(self.bucket, include_version=True) if v.is_delete_marker)
         time = VirtualTime(at_pause={1: lambda: client.remove_object(self.bucket, "key", version_id=marker.version_id)})
-        assert self.wait(time)[1] == ["", ""]
+        assert self.wait(time)[1] == ["the object cannot be read: its latest version is a delete marker", ""]
+
+    def test_a_version_that_is_a_delete_marker_is_told_and_is_gone(self) -> None:
+        client = self.minio.client()
+        client.set_bucket_versioning(self.bucket, VersioningConfig(ENABLED))
+        self.put(b"1")()
+        client.remove_object(self.bucket, "key")
+        (marker,) = (v for v in client.list_objects(self.bucket, include_version=True) if v.is_delete_marker)
+        with pytest.raises(DeadlineExceeded, match="the object cannot be read: the version is a delete marker; check"):
+            self.wait(VirtualTime(), version_id=marker.version_id or "", timeout=20)
+        for version in ("", marker.version_id or ""):
+            ready, _ = self.wait(VirtualTime(), version_id=version, absent=True)
+            assert (ready.polls, ready.objects) == (1, ())
 
     def test_an_etag_must_be_the_one(self) -> None:
         self.put(b"wrong")()
@@ -162,6 +174,13 @@ def test_an_age_counts_from_the_request_not_from_the_look() -> None:
     asked = datetime(2026, 6, 1, 12, 0, tzinfo=timezone.utc)
     assert newer_than("1h30m", asked) == asked.timestamp() - 5400
     assert newer_than("", asked) is None
+
+
+@pytest.mark.parametrize("written", ["0", "0s", timedelta(0)])
+def test_an_age_of_zero_means_after_the_request(written: str | timedelta) -> None:
+    asked = datetime(2026, 6, 1, 12, 0, tzinfo=timezone.utc)
+    spec = WatchSpec(uri="s3://bucket/key", newer_than=written)  # type: ignore[arg-type]
+    assert newer_than(spec.newer_than, asked) == asked.timestamp()
 
 
 @pytest.mark.parametrize(
@@ -210,15 +229,30 @@ def test_absence_in_a_missing_bucket_is_an_error_as_ever() -> None:
         at_fake([error(404, "NoSuchBucket")], absent=True)
 
 
+@pytest.mark.parametrize("answer", [Answer(500), error(404, "NoSuchBucket")])
+def test_where_nobody_can_say_whether_it_is_gone_the_error_says_so(answer: Answer) -> None:
+    with pytest.raises(
+        DeadlineExceeded, match=r"the object was not gone within 20 s in . looks, the last of which failed"
+    ):
+        at_fake([answer], absent=True, on_missing_bucket="wait", timeout=20)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         ({"min_size": "big"}, "--min-size (min_size): 'big' is not a size"),
         ({"stable_for": -1}, "--stable-for (stable_for): -1 is out of range"),
         ({"newer_than": "2026-06-01T12:00:00"}, "is a time of no zone; add Z for UTC"),
-        ({"newer_than": "yesterday"}, "--newer-than (newer_than): 'yesterday' is neither a time nor an age above zero"),
+        ({"newer_than": "yesterday"}, "--newer-than (newer_than): 'yesterday' is neither a time nor an age"),
         ({"absent": "maybe"}, "--absent (absent): 'maybe' is neither true nor false; use true or false"),
         ({"etag": 5}, "--etag (etag): is a int"),
+        ({"etag": '""'}, "--etag (etag): '\"\"' is an ETag without a character; correct it, or leave it out"),
+        ({"etag": 'W/""'}, "is an ETag without a character"),
+        (
+            {"stable_for": 100, "timeout": 20},
+            "(stable_for): 100 s is not shorter than the timeout of 20 s",
+        ),
+        ({"stable_for": 20, "timeout": 20}, "lower it, or raise the timeout"),
     ],
 )
 def test_a_condition_that_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> None:

@@ -56,14 +56,14 @@ def specs(draw: st.DrawFn) -> WatchSpec:
         "on_forbidden": draw(st.sampled_from(contract.POLICIES)),
         "absent": draw(st.booleans()),
         "min_size": draw(st.integers(min_value=0, max_value=2**40)),
-        "stable_for": draw(st.just(0.0) | DURATIONS),
+        "stable_for": draw(st.just(0.0) | st.floats(min_value=0.0001, max_value=interval, exclude_max=True)),
         "expected_within": draw(st.just(0.0) | st.floats(min_value=0.0001, max_value=interval)),
         "tags": draw(st.dictionaries(st.sampled_from(["a", "ü b", "-c"]), st.sampled_from(["", "-x", "y=z"]))),
         "user_metadata": draw(st.dictionaries(st.sampled_from(["a", "-b"]), st.sampled_from(["", "-x", "y=z w"]))),
         "newer_than": draw(st.just("") | st.datetimes(timezones=st.just(timezone.utc)).map(datetime.isoformat)),
     }
     chosen = draw(st.sets(st.sampled_from(sorted(options))))
-    if chosen & {"poll_interval", "timeout", "expected_within"}:
+    if chosen & {"poll_interval", "timeout", "expected_within", "stable_for"}:
         chosen |= {"poll_interval", "timeout"}
     uri = draw(hostile.uris())
     if options["absent"] or not uri.startswith("s3://"):

@@ -106,7 +106,7 @@ def test_a_ready_wait_tells_what_happened_what_matched_and_what_it_cost() -> Non
             ["Waited", "4 min 41 s"],
             ["Looks", "19"],
             ["Requests", "19"],
-            ["Cost", "$0.0000076"],
+            ["Cost at most", "$0.0000076"],
             ["Detected by", "event"],
             ["Detection lag", "790 ms"],
         ]
@@ -127,6 +127,11 @@ def test_a_ready_wait_tells_what_happened_what_matched_and_what_it_cost() -> Non
         assert ["head", "19", "$0.0000076"] in rows(tab)
         assert ["min_size", "10485760"] in rows(tab)
         assert ["timeout", "1 h"] in rows(tab)
+
+
+def test_flytes_attempt_is_told_where_it_is_known() -> None:
+    assert "<dt>Attempt</dt><dd>2</dd>" in render(decks.ready(), attempt=2)
+    assert "Attempt" not in render(decks.ready())
 
 
 def test_a_failed_wait_tells_why_and_what_to_do() -> None:

@@ -13,7 +13,8 @@ import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minio.commonconfig import Tags
+from minio.commonconfig import ENABLED, Tags
+from minio.versioningconfig import VersioningConfig
 from objectstore_watcher import cli, closer
 from objectstore_watcher.contract import Ready, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
@@ -135,12 +136,17 @@ class TestOnMinio:
         assert seen.looks[0].count("head") == 20
         assert seen.unmet[0] == f"19 of 20 objects are there; '{uris[7]}': the object lacks the metadata owner=etl"
 
-    def test_a_listing_with_metadata_tells_the_version_too(self) -> None:
-        self.put("day/a", metadata=OWNER)
-        seen = Seen(f"s3://{self.bucket}/day/*", VirtualTime(), match="glob", user_metadata=OWNER)
+    @pytest.mark.parametrize(("options", "tells"), [({"user_metadata": OWNER}, True), ({"tags": PASSED}, False)])
+    def test_of_a_pattern_the_version_is_told_where_metadata_is_asked_for(
+        self, options: Mapping[str, Mapping[str, str]], tells: bool
+    ) -> None:
+        self.minio.client().set_bucket_versioning(self.bucket, VersioningConfig(ENABLED))
+        self.put("day/a", metadata=OWNER, quality="passed")
+        version = self.minio.client().stat_object(self.bucket, "day/a").version_id
+        seen = Seen(f"s3://{self.bucket}/day/*", VirtualTime(), match="glob", **options)
         assert seen.ready
-        assert seen.ready.objects[0].size == 4
-        assert seen.ready.objects[0].uri == f"s3://{self.bucket}/day/a"
+        assert version
+        assert [each.version_id for each in seen.ready.objects] == [version if tells else ""]
 
     def test_more_objects_than_can_be_asked_for_are_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(closer, "MOST_ASKED", 2)

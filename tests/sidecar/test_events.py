@@ -21,7 +21,7 @@ from objectstore_watcher.stores.listening import Address, may_filter
 from objectstore_watcher.watch import REST, Pausing
 
 from tests.fake_s3 import PING, Answer, FakeS3, Stream, error, event, found
-from tests.servers import eventually
+from tests.servers import eventually, free_port
 from tests.sidecar.conftest import Start
 from tests.sidecar.listeners import URI, Waiting, listening_threads, waits
 from tests.sidecar.tools import highest, metrics_url, samples
@@ -203,8 +203,8 @@ def test_who_told_of_events_once_is_asked_again_whatever_is_answered_in_its_plac
         (error(404, "NoSuchBucket"), "failed", "HTTP 404 NoSuchBucket"),
         (error(503, "SlowDown"), "failed", "HTTP 503 SlowDown"),
         (Answer(429), "failed", "HTTP 429"),
-        (Answer(502, body=b"x" * 100_000), "failed", "BodyTooLong"),
-        (Answer(raw=b"what?\r\n"), "failed", "ProtocolError"),
+        (Answer(502, body=b"x" * 100_000), "failed", "an answer of more than 65536 bytes"),
+        (Answer(raw=b"what?\r\n"), "failed", "the connection is refused or breaks: what?"),
     ],
     ids=lambda value: f"{value.status}" if isinstance(value, Answer) else None,
 )  # fmt: skip
@@ -301,6 +301,29 @@ def test_a_stream_that_makes_no_sense_is_lost(
     teller.tell(part)
     waiting.await_stream("lost")
     assert waiting.detail_of("lost") == detail
+
+
+def test_how_a_stream_broke_off_is_told_in_plain_words(server: FakeS3, wait: Wait) -> None:
+    cut = threading.Event()
+
+    def broken(stream: Stream) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        stream.send(head + b"%x\r\n%b\r\n" % (len(PING), PING))
+        cut.wait(30)
+        stream.send(b"5\r\nhal")
+
+    server.stream = broken
+    waiting = wait(endpoint=server.endpoint, poll_interval=LONG)
+    waiting.await_stream()
+    cut.set()
+    waiting.await_stream("lost")
+    assert waiting.detail_of("lost") == "the stream broke off"
+
+
+def test_why_no_stream_began_is_told_in_plain_words(wait: Wait) -> None:
+    waiting = wait(endpoint=f"http://127.0.0.1:{free_port()}", poll_interval=LONG)
+    waiting.await_stream("failed")
+    assert waiting.detail_of("failed") == "the connection is refused or breaks: Connection refused"
 
 
 def test_an_event_in_pieces_is_one(server: FakeS3, wait: Wait) -> None:

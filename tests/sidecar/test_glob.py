@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from objectstore_watcher.contract import MOST_MATCHES, Ready, WatchSpec
+from objectstore_watcher.contract import MOST_MATCHES, Ready, Request, WatchSpec
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
+from objectstore_watcher.stores import bounded, s3
+from objectstore_watcher.stores.local import LocalStore
+from objectstore_watcher.targets import targets
 from objectstore_watcher.watch import Polled, watch
 
+from tests import fake_listing
 from tests.fake_listing import FakeListing
-from tests.fake_s3 import Answer, FakeS3, error
+from tests.fake_s3 import Answer, FakeS3, Received, error
 from tests.servers import MinioServer
 from tests.sidecar import hostile
 from tests.sidecar.proxy import Proxy
-from tests.sidecar.tools import Diary, Opened, VirtualTime, highest
+from tests.sidecar.tools import Diary, Opened, VirtualTime, highest, unprivileged
 
 KEYS = ("FLYTE_AWS_ACCESS_KEY_ID", "FLYTE_AWS_SECRET_ACCESS_KEY")
 
@@ -60,6 +66,29 @@ class TestMinio:
         with Proxy(minio.port) as proxy:
             assert found(f"s3://{bucket}/a\\*b", endpoint=proxy.endpoint) == ["a*b"]
         assert proxy.request_lines == [f"HEAD /{bucket}/a%2Ab HTTP/1.1"]
+
+    def test_a_key_of_the_greatest_length_is_found_by_its_pattern_however_it_is_escaped(
+        self, minio: MinioServer, bucket: str
+    ) -> None:
+        key = "/".join(["L" * 200, "e" * 200, "x" * 200, "y" * 200, "z" * 220])
+        minio.put(bucket, key)
+        escaped = "".join("\\" + character for character in key)
+        assert found(f"s3://{bucket}/{escaped}") == [key]
+        assert found(f"s3://{bucket}/{escaped[:-2]}?") == [key]
+
+    @pytest.mark.parametrize("pattern", ["in/*", "in/**", "i*"])
+    def test_the_empty_folder_that_consoles_make_is_no_object(
+        self, minio: MinioServer, bucket: str, pattern: str
+    ) -> None:
+        for key in ("in/", "in/sub/", "i/"):
+            minio.put(bucket, key, b"")
+        assert found(f"s3://{bucket}/{pattern}") == []
+        minio.put(bucket, "in/empty", b"")
+        assert found(f"s3://{bucket}/in/*") == ["in/empty"]
+
+    def test_a_pattern_that_ends_in_a_slash_asks_for_folders(self, minio: MinioServer, bucket: str) -> None:
+        minio.put(bucket, "in/sub/", b"")
+        assert found(f"s3://{bucket}/in/*/") == ["in/sub/"]
 
     def test_an_exact_path_is_never_taken_for_a_pattern(self, minio: MinioServer, bucket: str) -> None:
         minio.put(bucket, "abc")
@@ -133,6 +162,28 @@ class TestFake:
         with FakeListing(30_000) as server:
             assert found("s3://bucket/big/*-??29999", endpoint=server.endpoint) == [server.key(29_999)]
 
+    def test_what_takes_longer_than_a_second_to_list_is_found_at_the_deadline(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Slow(FakeListing):
+            def next_answer(self, request: Received) -> Answer:
+                return replace(super().next_answer(request), delay=0.05)
+
+        for module in (s3, fake_listing):
+            monkeypatch.setattr(module, "PAGE", 5)
+        with Slow(200) as server:
+            spec = WatchSpec(
+                uri="s3://bucket/big/*199",
+                endpoint=server.endpoint,
+                match="glob",
+                detection="poll",
+                timeout=1,
+                poll_interval=1,
+            )
+            ready = watch(Request(spec=spec), stop=threading.Event(), observe=lambda event: None)
+        assert [each.uri for each in ready.objects] == [f"s3://bucket/{server.key(199)}"]
+        assert ready.polls == 2
+
     def test_no_more_objects_are_kept_than_can_be_asked_for(self) -> None:
         with FakeListing(1_000_000) as server:
             assert len(found("s3://bucket/big/*", endpoint=server.endpoint)) == MOST_MATCHES + 1, "that there are more"
@@ -158,7 +209,8 @@ class TestFake:
             ready, _ = wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, **options)
         assert (ready.polls, len(ready.objects)) == (1, MOST_MATCHES)
 
-    def test_more_than_are_kept_are_more_than_exactly_so_many(self) -> None:
+    def test_more_than_are_kept_are_more_than_exactly_so_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bounded, "SHORTEST_LOOK", 60)  # of the last one, at eleven pages
         with FakeListing(10_500) as server, pytest.raises(DeadlineExceeded, match="10001 of exactly 10000 objects"):
             wait("s3://bucket/big/*", VirtualTime(), endpoint=server.endpoint, expected_count=MOST_MATCHES, timeout=10)
 
@@ -206,10 +258,51 @@ class TestFiles:
             "x*": [],
         }
 
+    @pytest.mark.parametrize("name", ["da[1]ta", "e{1,2}", "s*", "q?", "back\\slash"])
+    def test_the_directory_that_a_relative_pattern_begins_in_is_no_pattern(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "a.csv").touch()
+        monkeypatch.chdir(directory)
+        assert found("*.csv") == [f"{directory}/a.csv"]
+        assert found("./a.csv") == [f"{directory}/a.csv"]
+
     def test_a_file_that_comes_later_ends_the_wait(self, tmp_path: Path) -> None:
         time = VirtualTime(at_pause={2: (tmp_path / "later.csv").touch})
         ready, _ = wait(f"file://{tmp_path}/*.csv", time)
         assert [each.uri for each in ready.objects] == [f"file://{tmp_path}/later.csv"]
+
+    def test_no_directory_is_read_in_which_nothing_can_match(self, tmp_path: Path) -> None:
+        for path in ("a.csv", "x/a.csv", "x/y/a.csv"):
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).touch()
+        read: dict[str, int] = {}
+        for pattern in ("*.csv", "*/a.csv", "**/a.csv"):
+            store = LocalStore(str(tmp_path), lambda operation, outcome: None)
+            spec = WatchSpec(uri=f"{tmp_path}/{pattern}", match="glob")
+            assert store.look(10, targets(spec))
+            read[pattern] = store.answers - 1  # one for the look
+        assert read == {"*.csv": 1, "*/a.csv": 2, "**/a.csv": 3}
+
+    def test_a_directory_that_may_not_be_read_is_told_where_all_would_be_in_it_and_else_passed_over(
+        self, tmp_path: Path
+    ) -> None:
+        for path in ("shut/a.csv", "open/a.csv"):
+            (tmp_path / path).parent.mkdir()
+            (tmp_path / path).touch()
+        for parent in [*list(tmp_path.parents)[:2], tmp_path]:
+            parent.chmod(0o755)
+        (tmp_path / "shut").chmod(0)
+        try:
+            with unprivileged():
+                assert found(f"{tmp_path}/*/a.csv") == [f"{tmp_path}/open/a.csv"]
+                with pytest.raises(StoreError, match="Permission denied") as refused:
+                    found(f"{tmp_path}/shut/*.csv")
+        finally:
+            (tmp_path / "shut").chmod(0o755)
+        assert refused.value.kind.label == "unreadable"
 
     def test_a_directory_that_is_not_there_is_no_error(self, tmp_path: Path) -> None:
         with pytest.raises(DeadlineExceeded, match="no object that matches appeared within 20 s in 3 looks"):
@@ -226,6 +319,8 @@ class TestFiles:
         ({"match": "glob", "min_count": 0}, "--min-count (min_count): 0 is no number of objects; use 1 to 10000"),
         ({"match": "glob", "min_count": 10_001}, "is no number of objects"),
         ({"match": "glob", "min_count": True}, "is no number of objects"),
+        ({"match": "glob", "uri": "s3://bucket/" + "a" * 1025}, "the key has 1025 bytes"),
+        ({"match": "glob", "uri": "gs://bucket/" + "a" * 1025}, "the key has 1025 bytes"),
     ],
 )
 def test_what_cannot_be_right_is_refused(options: dict[str, str], told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,9 @@ def test_the_end_without_the_object_is_the_last_entry_and_told_once() -> None:
 
 def test_the_lag_is_unknown_of_what_was_there_before_the_wait() -> None:
     assert history(found()).lag is None
-    lag = history(ABSENT, found()).lag
+    assert history(DOWN, found()).lag is None
+    assert history(found(), stable_for=20).lag is None
+    lag = history(ABSENT, found(Last_Modified=formatdate(usegmt=True))).lag
     assert lag is not None
 
 
@@ -272,6 +275,8 @@ def test_a_watcher_goes_on_with_the_history_of_one_that_was_killed(
     assert answer
     assert [each.what for each in answer.history.entries] == ["began", "absent", "began", "absent", "found"]
     assert answer.history.operations["stat"] == answer.history.polls > before.polls
+    assert isinstance(answer, Ready)
+    assert (answer.polls, answer.requests) == (answer.history.polls, answer.history.polls)
 
 
 def test_what_somebody_else_wrote_makes_no_answer_too_long(

@@ -1,16 +1,9 @@
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
-import termios
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,98 +12,36 @@ from objectstore_watcher.live import LiveLine
 from objectstore_watcher.stores.hints import Streamed
 from objectstore_watcher.watch import Event, Pausing, Polled, Started
 
-from tests.fake_s3 import Answer, FakeS3, error
+from tests.fake_s3 import SILENT, Answer, FakeS3, error
 from tests.servers import Watcher
 from tests.sidecar.conftest import Start
+from tests.terminal import Terminal
 
 COLUMNS = 80
 
 URI = "s3://bucket/key"
 
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-
-class Terminal:
-    """A terminal on which a watcher runs, and what it has shown."""
-
-    columns = COLUMNS
-
-    def __init__(self, *args: str, **env: str) -> None:
-        self._main, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, self.columns, 0, 0))
-        base = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TERM": "xterm-256color"}
-        self._process = subprocess.Popen(
-            [*Watcher.COMMAND, *args], env={**base, **env}, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal
-        )
-        os.close(terminal)
-        self.shown = ""
-
-    def __enter__(self) -> Terminal:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-        os.close(self._main)
-
-    def see(self, what: str, timeout: float = 30) -> None:
-        """Wait until a frame that matches is on the screen."""
-        self._read_until(lambda: any(re.search(what, frame) for frame in self.frames()), timeout)
-
-    def end(self, by: signal.Signals | None = None) -> int:
-        """The exit code, after all output was read."""
-        if by:
-            self._process.send_signal(by)
-        self._read_until(lambda: False, 30)
-        return self._process.wait(timeout=30)
-
-    def output(self) -> str:
-        """What it has written to standard output, which is no terminal."""
-        assert self._process.stdout
-        return self._process.stdout.read().decode()
-
-    def _read_until(self, seen: Callable[[], bool], timeout: float) -> None:
-        end = time.monotonic() + timeout
-        while not seen():
-            assert time.monotonic() < end, self.frames()[-10:]
-            if not select.select([self._main], [], [], 0.1)[0]:
-                continue
-            try:
-                self.shown += os.read(self._main, 65536).decode()
-            except OSError:  # the watcher has ended
-                return
-
-    def frames(self) -> list[str]:
-        """Every state of every line, as a person sees it."""
-        return [line for line in re.split(r"[\r\n]+", CONTROL.sub("", self.shown)) if line.strip()]
-
-    def live(self) -> list[str]:
-        """The states of the live line."""
-        return [frame for frame in self.frames() if " of " in frame and "look" in frame]
-
-
-class NarrowTerminal(Terminal):
-    """One of 30 columns."""
-
-    columns = 30
+def started(*args: str, env: Mapping[str, str] | None = None, columns: int = COLUMNS) -> Terminal:
+    """A watcher on a terminal; its standard output is none."""
+    base = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    return Terminal([*Watcher.COMMAND, *args], {**base, **(env or {})}, columns=columns, pipe=True)
 
 
 def test_a_person_sees_one_line_with_elapsed_time_next_look_and_path(tmp_path: Path) -> None:
     path = str(tmp_path / "absent")
-    with Terminal(path, "--timeout=5m", "--poll-interval=1m") as terminal:
+    with started(path, "--timeout=5m", "--poll-interval=1m") as terminal:
         terminal.see(r"waiting 0:0[1-9] of 5:00  look \d in \d+ s  /")
         assert terminal.end(signal.SIGINT) == 130
     log, *live = terminal.frames()
     assert log.endswith(f" waiting for {path}")
-    assert all(re.match(r"\S\s+(waiting 0:\d\d of 5:00  look \d in \d+ s  /|$)", frame) for frame in live), live
+    assert all(re.match(r"\S\s+(waiting 0:\d\d of 5:00  look \d (now|in \d+ s)  /|$)", frame) for frame in live), live
 
 
 def test_the_live_line_goes_away_and_the_result_stays(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    with Terminal(str(file), "--poll-interval=0.1") as terminal:
-        terminal.see(r"look \d+ in")
+    with started(str(file), "--poll-interval=0.1") as terminal:
+        terminal.see(r"look \d+ ")
         file.write_bytes(b"1234")
         assert terminal.end() == 0
     assert any(re.search(rf" ready: {file} \(4 bytes\) after \d+\.\d s$", frame) for frame in terminal.frames())
@@ -120,7 +51,7 @@ def test_the_live_line_goes_away_and_the_result_stays(tmp_path: Path) -> None:
 
 
 def test_the_last_error_is_shown(tmp_path: Path) -> None:
-    with FakeS3(Answer(503)) as server, Terminal("s3://bucket/key", **server.env()) as terminal:
+    with FakeS3(Answer(503)) as server, started("s3://bucket/key", env=server.env()) as terminal:
         terminal.see("last error: the server asks")
         terminal.end(signal.SIGINT)
     warnings = [frame for frame in terminal.frames() if "warning: s3://bucket/key: the server asks for" in frame]
@@ -130,10 +61,10 @@ def test_the_last_error_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["new\nline\r\x1b[2J\x1b[31m[red]key" + "k" * 300, "語" * 100])
 def test_the_live_line_is_one_line_whatever_the_path(key: str) -> None:
     absent = error(404, "NoSuchKey", x_minio_error_code="NoSuchKey")
-    with FakeS3(absent) as server, Terminal("--timeout=5m", "--", f"s3://bucket/{key}", **server.env()) as terminal:
+    with FakeS3(absent) as server, started("--timeout=5m", "--", f"s3://bucket/{key}", env=server.env()) as terminal:
         terminal.see(r"look \d+ in .* s3://bucket/")
         terminal.end(signal.SIGINT)
-    assert all(_width(frame) <= COLUMNS for frame in terminal.live())
+    assert all(_width(frame) <= COLUMNS for frame in terminal.frames() if " of " in frame and "look" in frame)
     assert "\x1b[1A\x1b[2K\x1b[1A" not in terminal.shown, "never more than one line is wiped"
     assert "\x1b[2J" not in terminal.shown
     assert "\x1b[31m" not in terminal.shown
@@ -151,6 +82,18 @@ def test_events_are_told_while_they_come() -> None:
     connected = (Polled(), Pausing(60), Streamed("connected"), Pausing(59.6))
     assert line(80, *connected) == f"waiting 0:00 of 1:00:00  look 2 in 60 s  events connected  {URI}"
     assert "events" not in line(80, *connected, Streamed("lost", "the server closed the stream"))
+
+
+def test_a_look_that_is_under_way_is_told_and_for_how_long() -> None:
+    assert "  look 1 now  " in line(80), "the first"
+    assert "  look 2 now  " in line(80, Polled(), Pausing(0.2))
+    assert "  look 2 for 7 s  " in line(80, Polled(), Pausing(-7))
+
+
+def test_a_look_that_hangs_is_seen_on_the_terminal() -> None:
+    with FakeS3(SILENT) as server, started(URI, "--request-timeout=1m", env=server.env()) as terminal:
+        terminal.see(r"look 1 for \d+ s")
+        terminal.end(signal.SIGINT)
 
 
 def test_a_long_path_is_shortened_in_the_middle() -> None:
@@ -171,7 +114,7 @@ def test_where_there_is_no_room_for_a_path_it_is_left_out() -> None:
 
 
 def test_a_narrow_terminal_has_one_line_too() -> None:
-    with FakeS3(Answer(503)) as server, NarrowTerminal(URI, **server.env()) as terminal:
+    with FakeS3(Answer(503)) as server, started(URI, columns=30, env=server.env()) as terminal:
         terminal.see(r"waiting 0:0\d of 24:00:00")
         terminal.end(signal.SIGINT)
     assert all(_width(frame) <= 30 for frame in terminal.frames() if "waiting 0:" in frame)
@@ -179,16 +122,16 @@ def test_a_narrow_terminal_has_one_line_too() -> None:
 
 
 def test_no_color_means_none(tmp_path: Path) -> None:
-    with Terminal(str(tmp_path / "absent"), NO_COLOR="1") as terminal:
-        terminal.see(r"look \d+ in")
+    with started(str(tmp_path / "absent"), env={"NO_COLOR": "1"}) as terminal:
+        terminal.see(r"look \d+ ")
         terminal.end(signal.SIGINT)
     assert not re.search(r"\x1b\[[0-9;]*m", terminal.shown.replace("\x1b[0m", ""))
 
 
 def test_with_json_the_line_is_there_and_the_answer_alone_on_standard_output(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    with Terminal("--json", str(file), "--poll-interval=0.1") as terminal:
-        terminal.see(r"look \d+ in")
+    with started("--json", str(file), "--poll-interval=0.1") as terminal:
+        terminal.see(r"look \d+ ")
         file.touch()
         assert terminal.end() == 0
         assert terminal.output().startswith('{"state": "ready", ')

@@ -75,6 +75,10 @@ def test_a_manifest_in_no_folder_lists_what_is_in_none() -> None:
         (b'[{"url": "a", "meta": {"content_length": -5}}]', "entry 1 of its JSON: content_length '-5' is no"),
         (b'[{"url": "a", "meta": null}]', "entry 1 of its JSON has another form"),
         (b"../a", "a part of it is '.' or '..'"),
+        (
+            b"/bucket/key\n",
+            "'/bucket/key': the manifest cannot be read: it begins with a slash, and is neither a whole path",
+        ),
         (b"ftp://bucket/key\n", "the scheme"),
         (b"s3://b/key", "cannot be the name of a bucket"),
         (b"file:///etc/passwd", "names 'file:///etc/passwd', in another kind of store"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.lean.metadata import PAUSES, MetadataStore
+from objectstore_watcher.lean.metadata import PAUSES, MetadataStore, opened
 
 from tests.fake_s3 import Answer, FakeS3, error, found
 from tests.servers import AzureServer, MinioServer
@@ -63,6 +63,17 @@ def test_a_page_is_stored_as_one_and_a_message_is_not(fake: FakeS3) -> None:
     for name in ("deck.html", "outputs.pb"):
         store.write(f"s3://bucket/0/{name}", b"data")
     assert [each.headers["content-type"] for each in fake.requests] == ["text/html", "application/octet-stream"]
+
+
+def test_the_variables_of_the_watched_store_are_not_flytes(fake: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, flytes in (("ACCESS_KEY", "ACCESS_KEY_ID"), ("SECRET_KEY", "SECRET_ACCESS_KEY")):
+        monkeypatch.setenv(f"MINIO_{variable}", "of-the-watched-store")
+        monkeypatch.delenv(f"FLYTE_AWS_{flytes}")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    opened.cache_clear()
+    with pytest.raises(StoreError, match="no credentials were found"):
+        opened(PATH).read(PATH)
+    assert fake.requests == []
 
 
 @pytest.fixture

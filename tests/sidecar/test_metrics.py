@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from email.utils import formatdate
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
-from objectstore_watcher.contract import Ready
+from objectstore_watcher.contract import Ready, WatchSpec
 from objectstore_watcher.errors import KINDS, StoreError, WaitError
 from objectstore_watcher.metrics import PHASES, Metrics, target_hash
-from objectstore_watcher.stores.hints import Heard, Streamed
+from objectstore_watcher.sidecar import Sidecar
+from objectstore_watcher.stores.hints import OUTCOMES, Heard, Streamed
 from objectstore_watcher.watch import Beat, GaveUp, Polled, Requested, Started, Succeeded, Wrote, watch
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import choose_encoder
@@ -31,15 +38,24 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
-def waited(*answers: Answer, **options: float) -> CollectorRegistry:
+def waited(
+    *answers: Answer,
+    uri: str = "s3://secret-bucket/secret-key",
+    **options: Any,  # noqa: ANN401  # of a spec
+) -> CollectorRegistry:
     """The metrics after a wait on a server that answers so."""
     metrics, virtual = Metrics(), VirtualTime()
     with FakeS3(*answers) as server:
         virtual.now = time.monotonic()
-        request = virtual.request("s3://secret-bucket/secret-key", endpoint=server.endpoint, **options)
+        request = virtual.request(uri, endpoint=server.endpoint, **options)
         with suppress(WaitError):
             watch(request, stop=virtual, observe=metrics.observe, clock=virtual.clock, uniform=highest)
     return metrics.registry
+
+
+def found_now() -> Answer:
+    """The object is there, and has just come."""
+    return found(Last_Modified=formatdate(usegmt=True))
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -126,14 +142,28 @@ def test_what_was_asked_for_is_told() -> None:
 
 
 def test_waits_for_the_same_paths_share_a_number_that_a_sample_holds_whole() -> None:
+    def hashed(*uris: str, **options: object) -> int:
+        return target_hash(WatchSpec.from_mapping({"uri": list(uris), **options}))
+
     uris = ["s3://bucket/b", "s3://bucket/a"]
-    hashed = target_hash(uris)
-    assert target_hash(uris[::-1]) == hashed != target_hash(uris[:1])
-    assert target_hash(['s3://bucket/a", "s3://bucket/b']) != hashed
-    assert 2**32 < hashed < 2**48
-    registry = waited(found())
-    assert value(registry, "target_hash") == target_hash(["s3://secret-bucket/secret-key"])
-    assert value(Metrics().registry, "target_hash") == 0
+    assert hashed(*uris[::-1]) == hashed(*uris) != hashed(*uris[:1])
+    assert hashed('s3://bucket/a", "s3://bucket/b') != hashed(*uris)
+    assert 2**32 < hashed(*uris) < 2**48
+    metrics, request = Metrics(), VirtualTime().request("s3://bucket/key")
+    assert value(metrics.registry, "target_hash") == 0
+    metrics.observe(Started(request))
+    assert value(metrics.registry, "target_hash") == target_hash(request.spec)
+
+
+def test_waits_in_different_stores_or_for_the_end_of_an_object_share_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = WatchSpec(uri="s3://bucket/key")
+    numbers = {target_hash(replace(spec, absent=True)), target_hash(spec)}
+    monkeypatch.setenv("FLYTE_AWS_ENDPOINT", "http://minio.one:9000")
+    assert target_hash(replace(spec, endpoint="http://minio.one:9000")) == target_hash(spec), "by whichever way"
+    numbers |= {target_hash(spec), target_hash(replace(spec, endpoint="http://minio.other:9000"))}
+    assert len(numbers) == 4
+    file = WatchSpec(uri="/file")
+    assert target_hash(file) == target_hash(replace(file))
 
 
 def openmetrics(metrics: Metrics) -> str:
@@ -177,20 +207,41 @@ def test_a_request_that_is_sent_again_on_a_new_connection_counts_twice() -> None
     assert value(registry, "polls_total") == 2
 
 
+def test_an_error_of_the_store_that_no_look_met_is_counted() -> None:
+    """As of credentials that cannot be read when the store is opened."""
+    metrics = Metrics()
+    metrics.observe(Polled(StoreError("s3://bucket/key", kind="timeout")))
+    metrics.observe(GaveUp(StoreError("s3://bucket/key", kind="credentials_missing")))
+    assert value(metrics.registry, "errors_total", kind="credentials_missing") == 1
+
+
 def test_an_error_of_a_look_that_ends_the_wait_is_counted_once() -> None:
     assert value(waited(error(404, "NoSuchBucket")), "errors_total", kind="bucket_missing") == 1
 
 
 def test_a_found_object_ends_in_phase_ready_with_its_duration_and_lag() -> None:
-    registry = waited(ABSENT, found())
+    registry = waited(ABSENT, found_now())
     assert phase(registry) == ["ready"]
     assert value(registry, "wait_duration_seconds_count", outcome="ready") == 1
     assert value(registry, "detection_lag_seconds_count", detected_by="poll") == 1
     assert value(registry, "backoff_seconds") == 0
 
 
-def test_an_object_that_was_there_before_has_no_lag() -> None:
-    assert value(waited(found()), "detection_lag_seconds_count", detected_by="poll") is None
+def lags(*answers: Answer, **options: Any) -> float | None:  # noqa: ANN401  # of a spec
+    """How many lags were measured."""
+    return value(waited(*answers, **options), "detection_lag_seconds_count", detected_by="poll")
+
+
+def test_an_object_that_was_there_before_has_no_lag_whichever_look_finds_it() -> None:
+    assert lags(found()) is None
+    assert lags(Answer(500), found()) is None
+    assert lags(found(), stable_for=20) is None
+
+
+def test_an_object_that_came_since_the_request_has_a_lag_though_the_first_look_of_a_restarted_watcher_finds_it() -> (
+    None
+):
+    assert lags(found_now()) == 1
 
 
 def test_a_wait_that_fails_ends_in_phase_failed() -> None:
@@ -233,27 +284,60 @@ def test_a_restarted_watcher_shows_the_phase_that_was_reached_before() -> None:
     assert phase(metrics.registry) == ["ready"]
 
 
-def test_labels_have_few_values_and_never_a_bucket_or_a_key() -> None:
+LISTED = Answer(
+    200,
+    body=b"<ListBucketResult><Contents><Key>secret-key</Key><LastModified>2026-06-01T12:00:00.000Z</LastModified>"
+    b"<ETag>e</ETag><Size>4</Size></Contents></ListBucketResult>",
+)
+TAGGED = Answer(200, body=b"<Tagging><TagSet><Tag><Key>owner</Key><Value>secret</Value></Tag></TagSet></Tagging>")
+
+
+def every_kind_of_wait(folder: Path) -> Iterator[CollectorRegistry]:
+    """The metrics of waits that ask in all ways, and are answered in all."""
+    yield waited(ABSENT, Answer(500), found())
+    yield waited(error(404, "NoSuchKey"), found())
+    yield waited(error(403, "AccessDenied"))
+    yield waited(error(400, "PermanentRedirect", x_amz_bucket_region="eu-west-1"), found(), timeout=60)
+    yield waited(LISTED, timeout=60, uri="s3://secret-bucket/*", match="glob")
+    yield waited(found(), TAGGED, timeout=60, tags={"owner": "secret"})
+    metrics, file = Metrics(), folder / "secret-file"
+    for outcome in OUTCOMES:
+        metrics.observe(Streamed(outcome, "secret"))
+    file.touch()
+    sidecar = Sidecar(folder, WatchSpec(uri=str(file)), metrics.observe, threading.Event())
+    sidecar.check()
+    sidecar.work()
+    yield metrics.registry
+
+
+def test_labels_have_few_values_and_never_a_bucket_or_a_key(tmp_path: Path) -> None:
     bounded = {
-        "operation": {"head", "get", "stat"},
-        "outcome": {"found", "absent", "error", "ready", "failed"},
+        "operation": {"head", "list", "get", "tags", "stat"},
+        "outcome": {"found", "absent", "other_region", "error"}  # of requests
+        | {"ready", "failed"}  # of waits
+        | {"written", "refused", "error"}  # of markers
+        | set(OUTCOMES),
         "kind": set(KINDS),
         "phase": set(PHASES),
-        "detected_by": {"poll"},
+        "detected_by": {"poll", "event"},
         "marker": {"ready", "failed", "candidate"},
     }
     known = {"le", "version", "generation"}
-    for answers in ([ABSENT, Answer(500), found()], [error(404, "NoSuchKey"), found()], [error(403, "AccessDenied")]):
-        for family in waited(*answers).collect():
+    seen: dict[str, set[str]] = {name: set() for name in bounded}
+    for registry in every_kind_of_wait(tmp_path):
+        for family in registry.collect():
             for sample in family.samples:
                 assert "secret" not in str(sample)
                 assert sample.labels.keys() <= bounded.keys() | known
-                assert all(sample.labels[name] in bounded[name] for name in sample.labels.keys() - known)
+                for name in sample.labels.keys() - known:
+                    seen[name].add(sample.labels[name])
+    assert {name: seen[name] - bounded[name] for name in bounded} == {name: set() for name in bounded}
+    assert seen["operation"] == bounded["operation"]
+    assert seen["outcome"] >= {"found", "absent", "other_region", "error", "ready", "failed", "written"}
 
 
 def test_names_have_the_prefix_base_units_and_help() -> None:
     families = [family for family in Metrics().registry.collect() if family.name.startswith(PREFIX)]
-    assert len(families) == 22
     for family in families:
         assert family.documentation.endswith(".")
         assert family.type in {"counter", "info"} or family.name.endswith(("_seconds", "_phase", "_connected", "_hash"))
@@ -287,6 +371,6 @@ def test_a_process_serves_its_metrics_without_a_series_for_each_time_of_creation
     watcher = start(tmp_path / "absent", "--metrics-address=127.0.0.1:0")
     served = samples(metrics_url(watcher))
     assert served[f'{PREFIX}phase{{phase="waiting"}}'] == 1
-    assert served[f'{PREFIX}build_info{{version="0.1.0"}}'] == 1
+    assert served[f'{PREFIX}build_info{{version="{version("objectstore-watcher")}"}}'] == 1
     assert served["process_resident_memory_bytes"] > 0
     assert [name for name in served if "_created" in name] == []

@@ -34,7 +34,7 @@ def test_a_prefix_of_objects_is_no_object(moto: MotoServer, moto_bucket: str) ->
     assert [opened(f"s3://{moto_bucket}/{key}").look() for key in ("dir", "dir/", "di")] == [None] * 3
 
 
-def test_versions_are_told_and_a_deleted_object_is_absent(moto: MotoServer, moto_bucket: str) -> None:
+def test_versions_and_delete_markers_are_told(moto: MotoServer, moto_bucket: str) -> None:
     moto.client().set_bucket_versioning(moto_bucket, VersioningConfig(ENABLED))
     stored = moto.client().put_object(moto_bucket, "key", io.BytesIO(b"x"), 1)
     store = opened(f"s3://{moto_bucket}/key")
@@ -42,9 +42,13 @@ def test_versions_are_told_and_a_deleted_object_is_absent(moto: MotoServer, moto
     assert seen
     assert seen.version_id == stored.version_id
     moto.client().remove_object(moto_bucket, "key")
-    assert store.look() is None
+    marker = store.look()
+    assert marker
+    assert marker.is_deleted
     moto.put(moto_bucket, "key")
-    assert store.look() is not None
+    there = store.look()
+    assert there
+    assert not there.is_deleted
 
 
 NOT_STORED = {"new\nline"}

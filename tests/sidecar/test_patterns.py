@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from objectstore_watcher.errors import InvalidArgument
-from objectstore_watcher.patterns import Pattern
+from objectstore_watcher.patterns import Pattern, literally
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,8 @@ from objectstore_watcher.patterns import Pattern
         ("[!]]", ["a"], ["]", "/"]),
         ("[a-]", ["a", "-"], ["b"]),
         ("[--0]", ["-", ".", "0"], ["/", "1"]),
-        ("[z-a]", [], ["a", "z", "m"]),
+        (r"[\]]", ["\\]"], ["]", "\\"]),
+        ("[a:[]", ["a", ":", "["], ["]"]),
         (r"\*\?\[\\", ["*?[\\"], ["a?[\\"]),
         ("a]b", ["a]b"], ["ab"]),
         ("new\nline*", ["new\nline", "new\nline\n2"], ["newline"]),
@@ -67,21 +68,55 @@ def reference(pattern: str, key: str) -> bool:
         if pattern[p] == "\\":
             return key[k] == pattern[p + 1] and match(p + 2, k + 1)
         if pattern[p] == "[":
-            negated = pattern[p + 1] == "!"
+            negated = pattern[p + 1] in "!^"
             end = pattern.index("]", p + 2 + negated)
-            inside = key[k] in pattern[p + 1 + negated : end]
+            inside = is_among(key[k], pattern[p + 1 + negated : end])
             return key[k] != "/" and inside != negated and match(end + 1, k + 1)
         return key[k] == pattern[p] and match(p + 1, k + 1)
 
     return match(0, 0)
 
 
-PARTS = st.sampled_from(["a", "b", "/", "*", "**", "**/", "?", "[ab]", "[!a]", "\\*", "-"])
+def is_among(character: str, members: str) -> bool:
+    if len(members) > 2 and members[1] == "-":
+        return members[0] <= character <= members[2] or is_among(character, members[3:])
+    return bool(members) and (character == members[0] or is_among(character, members[1:]))
 
 
-@given(st.lists(PARTS, max_size=8).map("".join), st.text("ab/*-", max_size=9))
+CHARACTERS = st.sampled_from("abcZ019/*?-[]^!\\{},é☃😀\n \x1f")
+MEMBERS = st.sampled_from("abcZ019*?[^!\\{,é☃😀\n /")
+RANGES = st.tuples(MEMBERS, MEMBERS).map(sorted).map("-".join)
+CLASSES = st.builds(
+    "[{}{}{}{}]".format,
+    st.sampled_from(["", "!", "^"]),
+    st.sampled_from(["", "]"]),
+    st.lists(MEMBERS | RANGES, min_size=1, max_size=4).map("".join),
+    st.sampled_from(["", "-"]),
+).filter(lambda text: text not in ("[!]", "[^]"))
+ESCAPES = CHARACTERS.map("\\{}".format)
+PLAIN = st.sampled_from("abcZ019/-]^!é☃😀\n ")
+PARTS = st.sampled_from(["*", "**", "**/", "/**/", "?"]) | CLASSES | ESCAPES | PLAIN
+
+
+@st.composite
+def patterns_and_keys(draw: st.DrawFn) -> tuple[str, str]:
+    """A pattern, and a key that it may well match: of two texts drawn apart, hardly any would."""
+    parts = draw(st.lists(PARTS, max_size=8))
+    return "".join(parts), "".join(draw(_text_for(part)) for part in parts)
+
+
+def _text_for(part: str) -> st.SearchStrategy[str]:
+    if part.startswith("\\") or (len(part) == 1 and part not in "*?"):
+        return st.just(part[-1])
+    if part.startswith("["):
+        return st.sampled_from(part) | CHARACTERS
+    return CHARACTERS if part == "?" else st.text(CHARACTERS, max_size=4).map(lambda text: text + part.strip("*"))
+
+
+@given(patterns_and_keys())
 @settings(max_examples=3000)
-def test_it_agrees_with_a_plain_reference(pattern: str, key: str) -> None:
+def test_it_agrees_with_a_plain_reference(pattern_and_key: tuple[str, str]) -> None:
+    pattern, key = pattern_and_key
     assert Pattern(pattern).matches(key) == reference(pattern, key)
 
 
@@ -103,6 +138,27 @@ def test_a_key_whose_every_character_is_escaped_matches_itself_alone(key: str) -
     assert pattern.prefix == key
     assert pattern.matches(key)
     assert not pattern.matches(key + "x")
+
+
+@given(st.text(max_size=20))
+def test_a_text_that_is_taken_literally_matches_itself_alone(text: str) -> None:
+    assert (Pattern(literally(text)).prefix, Pattern(literally(text)).is_literal) == (text, True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("part-*", False),
+        ("in/part-*", False),
+        ("in/**", False),
+        (r"i\*n/*", False),
+        ("2026-*/part", True),
+        ("**/part", True),
+        ("in/?/part-*", True),
+    ],
+)
+def test_whether_what_matches_can_be_in_several_folders_is_told(pattern: str, expected: bool) -> None:
+    assert Pattern(pattern).has_wildcard_folders == expected
 
 
 @pytest.mark.parametrize(
@@ -130,12 +186,23 @@ def test_a_listing_begins_at_the_longest_literal_prefix(pattern: str, prefix: st
         ("a\\", "backslash"),
         ("part-{1,2}", r"has braces, which stand for themselves here; give a path for each, or write \{"),
         ("part-{1..9}.csv", "has braces"),
+        ("[z-a]", "has the range 'z-a', which is empty; write the lower character first"),
+        ("[a-c9-0]", "has the range '9-0', which is empty"),
+        ("[[:digit:]]", "has [: in a class, which names no characters here; write the characters, such as [0-9]"),
+        ("[^[=a=]]", "has [= in a class"),
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str, told: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         Pattern(pattern)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "slashes"), [("a*", 0), ("/a/*/[!/]", 3), (r"a\/b?", 1), ("a/**", None), ("a**b", None), ("**/b", None)]
+)
+def test_it_is_known_how_many_slashes_a_key_must_have(pattern: str, slashes: int | None) -> None:
+    assert Pattern(pattern).slashes == slashes
 
 
 def test_no_key_takes_more_time_than_its_length_explains() -> None:

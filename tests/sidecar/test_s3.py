@@ -85,7 +85,7 @@ class TestMinio:
         minio.put(bucket, "dir/key")
         assert [opened(f"s3://{bucket}/{key}").look() for key in ("dir", "dir/", "di")] == [None] * 3
 
-    def test_versions_are_told_and_a_deleted_object_is_absent(self, minio: MinioServer, bucket: str) -> None:
+    def test_versions_and_delete_markers_are_told(self, minio: MinioServer, bucket: str) -> None:
         minio.client().set_bucket_versioning(bucket, VersioningConfig(ENABLED))
         stored = minio.client().put_object(bucket, "key", io.BytesIO(b"x"), 1)
         store = opened(f"s3://{bucket}/key")
@@ -93,7 +93,9 @@ class TestMinio:
         assert seen
         assert seen.version_id == stored.version_id
         minio.client().remove_object(bucket, "key")
-        assert store.look() is None
+        marker = store.look()
+        assert marker
+        assert (marker.is_deleted, marker.unreadable) == (True, "its latest version is a delete marker")
 
     @pytest.mark.parametrize("key", hostile.KEYS)
     def test_a_hostile_key_is_found_byte_for_byte_and_its_near_misses_are_not(

@@ -6,12 +6,14 @@ import json
 import os
 import time as clock
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from objectstore_watcher import wanted
-from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec
+from objectstore_watcher.contract import MOST_PATHS, Ready, WatchSpec, iso
 from objectstore_watcher.errors import DeadlineExceeded, InvalidArgument, StoreError, TooManyObjects
 from objectstore_watcher.logs import told
 from objectstore_watcher.stores.s3 import AGAIN_IN_BATCH
@@ -155,6 +157,12 @@ class TestOnMinio:
         ready, _ = wait([*patterns, self.uri("none*")], VirtualTime(), match="glob", require="any")
         assert uris(ready) == [self.uri("in/1.csv"), self.uri("in/2.csv"), self.uri("x/1.json")]
 
+    def test_an_object_that_several_patterns_match_is_told_once(self) -> None:
+        for key in ("d1/p", "d2/p"):
+            self.put(key)()
+        ready, _ = wait([self.uri("d1/*"), self.uri("d*/p")], VirtualTime(), match="glob", min_count=1)
+        assert uris(ready) == [self.uri("d1/p"), self.uri("d2/p")]
+
     def test_exactly_so_many_may_match(self) -> None:
         time = VirtualTime(
             at_pause={1: self.put("in/1"), 2: self.put("in/2"), 3: self.put("in/3"), 4: self.remove("in/1")}
@@ -188,6 +196,43 @@ class TestOnMinio:
         time = VirtualTime(at_pause={1: self.remove("1/_SUCCESS"), 2: self.put("2/part"), 3: self.put("2/_SUCCESS")})
         with pytest.raises(DeadlineExceeded, match=r"the flag .*1/_SUCCESS' is not there"):
             wait([self.uri("1/part"), self.uri("2/part")], time, flag="_SUCCESS", timeout=60)
+
+    @pytest.mark.parametrize("match", ["exact", "glob"])
+    def test_the_flag_of_the_last_run_does_not_count(self, match: str) -> None:
+        self.put("day/_SUCCESS")()
+        later = self.after_a_second()
+        self.put("day/part")()
+        time = VirtualTime(at_pause={2: self.put("day/_SUCCESS")})
+        ready, unmet = wait(self.uri("day/part"), time, match=match, flag="_SUCCESS", newer_than=later)
+        assert unmet == [f"the flag {self.uri('day/_SUCCESS')!r} is older than {later}"] * 2 + [""]
+        assert uris(ready) == [self.uri("day/part")]
+
+    def test_the_manifest_of_the_last_run_does_not_count(self) -> None:
+        self.put("day/manifest", b"a")()
+        later = self.after_a_second()
+        self.put("day/a")()
+        time = VirtualTime(at_pause={2: self.put("day/manifest", b"a")})
+        with Proxy(self.minio.port) as proxy:
+            options: dict[str, str] = {"match": "manifest", "newer_than": later, "endpoint": proxy.endpoint}
+            ready, unmet = wait(self.uri("day/manifest"), time, **options)
+        assert unmet == [f"the manifest {self.uri('day/manifest')!r} is older than {later}"] * 2 + [""]
+        assert uris(ready) == [self.uri("day/a")]
+        assert [line.split()[0] for line in proxy.request_lines][:3] == ["HEAD", "HEAD", "HEAD"], (
+            "it is not read before"
+        )
+
+    def after_a_second(self) -> str:
+        """A time after all that has been stored, and before all that will be: servers tell whole seconds."""
+        clock.sleep(2.1)
+        return datetime.fromtimestamp(int(clock.time()), timezone.utc).isoformat()
+
+    def test_where_any_is_enough_a_flag_that_is_missing_is_told(self) -> None:
+        for key in ("1/a", "2/a"):
+            self.put(key)()
+        time = VirtualTime(at_pause={1: self.put("2/_SUCCESS")})
+        ready, unmet = wait([self.uri("1/a"), self.uri("2/a")], time, flag="_SUCCESS", require="any")
+        assert unmet == [f"the flag {self.uri('1/_SUCCESS')!r} is not there", ""]
+        assert uris(ready) == [self.uri("2/a")]
 
     def test_a_flag_that_its_pattern_matches_is_no_match(self) -> None:
         for key in ("out/_SUCCESS", "out/part-1"):
@@ -282,13 +327,6 @@ class TestOnMinio:
         with pytest.raises(StoreError, match="the manifest has more than 4194304 bytes"):
             wait(self.uri("manifest"), VirtualTime(), match="manifest")
 
-    def test_more_than_a_marker_can_tell_of_ends_the_wait(self) -> None:
-        for number in range(80):
-            self.put(f"{'k' * 100}{number}")()
-        patterns = [self.uri("k" * length + end) for length in range(1, 100) for end in ("*", "**", "*[0-9]")]
-        with pytest.raises(TooManyObjects, match=r"'ready' would have \d+ of at most 4194304 bytes"):
-            wait(patterns, VirtualTime(), match="glob")
-
     def test_more_than_memory_should_hold_ends_the_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(20):
             self.put(f"k{number}")()
@@ -356,12 +394,14 @@ class TestRefused:
     NO_BUCKET = error(404, "NoSuchBucket")
 
     @pytest.mark.parametrize(
-        ("rest", "policy"), [(FORBIDDEN, {"on_forbidden": "wait"}), (NO_BUCKET, {"on_missing_bucket": "wait"})]
+        ("first", "rest", "policy"),
+        [
+            ("s3://bucket/no", FORBIDDEN, {"on_forbidden": "wait"}),
+            ("s3://other/no", FORBIDDEN, {"on_forbidden": "wait"}),
+            ("s3://other/no", NO_BUCKET, {"on_missing_bucket": "wait"}),
+        ],
     )
-    @pytest.mark.parametrize("first", ["s3://bucket/no", "s3://other/no"])
-    def test_any_is_found(self, rest: Answer, policy: dict[str, str], first: str) -> None:
-        if rest is self.NO_BUCKET:
-            first = "s3://other/no"
+    def test_any_is_found(self, first: str, rest: Answer, policy: dict[str, str]) -> None:
         with ByPath(rest, yes=found()) as server:
             asked = [first, "s3://bucket/yes"]
             ready, _ = wait(asked, VirtualTime(), endpoint=server.endpoint, require="any", timeout=60, **policy)
@@ -418,6 +458,16 @@ def test_of_an_archived_object_that_a_listing_tells_of_a_head_says_whether_it_wa
 
 
 @pytest.mark.usefixtures("fake_credentials")
+@pytest.mark.parametrize("key", ["in/./b", "in/../b"])
+def test_a_key_that_no_path_can_name_does_not_count_and_the_status_says_why(key: str) -> None:
+    with FakeS3(page(listed(key, "STANDARD")), page(listed(key, "STANDARD"), listed("in/c", "STANDARD"))) as server:
+        ready, unmet = wait("s3://bucket/in/**", VirtualTime(), endpoint=server.endpoint, match="glob")
+    assert uris(ready) == ["s3://bucket/in/c"]
+    told = "cannot be read: the key is only white space, or a part of it is '.' or '..'"
+    assert unmet == [f"0 of at least 1 objects; {key!r} {told}", ""]
+
+
+@pytest.mark.usefixtures("fake_credentials")
 def test_a_listing_that_fails_is_an_error_and_no_reason_to_ask_for_each() -> None:
     objects = [listed(f"k{number:02}", "STANDARD") for number in range(13)]
     time = VirtualTime()
@@ -438,6 +488,27 @@ def test_one_of_many_requests_that_fails_is_sent_again_and_the_look_goes_on(fail
 
 
 @pytest.mark.usefixtures("fake_credentials")
+def test_more_than_a_marker_can_tell_of_ends_the_wait() -> None:
+    begin = "k" * 1000
+    pages = [
+        page(*(listed(f"{begin}{first + number}", "STANDARD") for number in range(1000)))
+        for first in range(1000, 6000, 1000)
+    ]
+    too_many = pytest.raises(TooManyObjects, match=r"'ready' would have \d+ of at most 4194304 bytes")
+    with FakeS3(*pages, page()) as server, too_many:
+        wait("s3://bucket/k*", VirtualTime(), endpoint=server.endpoint, match="glob")
+
+
+@pytest.mark.usefixtures("fake_credentials")
+def test_a_manifest_that_goes_before_it_is_read_is_missing() -> None:
+    with FakeS3(*[found(b"a")] * 3, error(404, "NoSuchKey"), found(b"a")) as server:
+        asked = ["s3://bucket/1", "s3://bucket/2"]
+        ready, unmet = wait(asked, VirtualTime(), endpoint=server.endpoint, match="manifest")
+    assert unmet == ["the manifest 's3://bucket/2' is not there", ""]
+    assert uris(ready) == ["s3://bucket/a"]
+
+
+@pytest.mark.usefixtures("fake_credentials")
 def test_one_request_that_fails_alone_is_not_sent_again_in_the_same_look() -> None:
     time = VirtualTime()
     with FakeS3(Answer(500), found()) as server:
@@ -450,7 +521,8 @@ def test_the_lag_is_that_of_the_object_that_came_last(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (clock.time() - age,) * 2)
     time, diary = VirtualTime(), Diary()
-    request = time.request([str(tmp_path / "old"), str(tmp_path / "new")])
+    before_both = iso(datetime.now(timezone.utc) - timedelta(seconds=2000))
+    request = replace(time.request([str(tmp_path / "old"), str(tmp_path / "new")]), requested_at=before_both)
     watch(request, stop=time, observe=diary.append, clock=time.clock, uniform=highest)
     (end,) = diary.of(Succeeded)
     assert isinstance(end, Succeeded)
@@ -521,6 +593,24 @@ def test_who_may_not_list_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> 
         ({"uri": ["s3://bucket/a", "s3://bucket/b"], "etag": "e"}, "--etag (etag): is of one object"),
         ({"match": "manifest", "version_id": "v"}, "--version-id (version_id): is of one object"),
         ({"flag": "x" * 1025}, "--flag (flag): "),
+        ({"flag": ".."}, "--flag (flag): '..' cannot be beside the path: the key is only white space, or a part of it"),
+        ({"flag": "../x"}, "--flag (flag): '../x' cannot be beside the path"),
+        ({"uri": "gs://bucket/a", "flag": "x/"}, "--flag (flag): 'x/' cannot be beside the path"),
+        (
+            {"uri": "s3://bucket/2026-*/part", "match": "glob", "flag": "_SUCCESS"},
+            "--flag (flag): '_SUCCESS' is looked for beside the path, and 's3://bucket/2026-*/part' stands for several"
+            " folders; write the flag's whole path",
+        ),
+        ({"uri": "/data/**/part", "match": "glob", "flag": "_SUCCESS"}, "stands for several folders"),
+        ({"match": "manifest", "etag": "e"}, "--etag (etag): is of one object, and the path stands for several"),
+        (
+            {"uri": "s3://bucket/a", "match": "glob", "min_count": 2},
+            "--min-count (min_count): 2 objects can never match 's3://bucket/a', in which no pattern is",
+        ),
+        (
+            {"uri": ["s3://bucket/*", r"s3://bucket/a\*"], "match": "glob", "expected_count": 2},
+            "--expected-count (expected_count): 2 objects can never match",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> None:
@@ -529,10 +619,18 @@ def test_what_cannot_be_right_is_refused(options: dict[str, Any], told: str) -> 
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("uri", "flag"),
+    [
+        ("s3://bucket/in/**", "_SUCCESS"),
+        ("s3://bucket/*/part", "s3://bucket/_SUCCESS"),
+        ("/data/*/part", "/data/_SUCCESS"),
+        ("/data/part-*", "../_SUCCESS"),
+    ],
+)
+def test_a_flag_of_which_all_know_where_it_is_is_taken(uri: str, flag: str) -> None:
+    assert WatchSpec(uri=uri, match="glob", flag=flag).flag == flag
+
+
 def test_what_is_called_manifest_is_no_manifest() -> None:
     assert WatchSpec(uri="s3://bucket/lock", absent=True, version_id="manifest", region="manifest").absent
-
-
-def test_a_flag_that_cannot_be_beside_the_path_ends_the_wait() -> None:
-    with pytest.raises(InvalidArgument, match=r"path 's3://bucket/a/\.\./b'"):
-        wait("s3://bucket/a/key", VirtualTime(), flag="../b")

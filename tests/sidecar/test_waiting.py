@@ -171,6 +171,41 @@ def test_an_answer_at_the_very_limit_counts(marker_directory: Path, monkeypatch:
     assert looks == 2
 
 
+@pytest.mark.parametrize("is_relieved", [True, False])
+def test_another_process_goes_on_with_a_wait_and_with_the_silence_so_far(
+    marker_directory: Path, monkeypatch: pytest.MonkeyPatch, is_relieved: bool
+) -> None:
+    class Exec(Exception):
+        """The end of a process, as far as this one goes."""
+
+    now, pulse, handed_over = 0.0, waiting.Pulse(since=0.0), list[float]()
+
+    def hand_over() -> None:
+        handed_over.append(now)
+        if is_relieved:
+            raise Exec
+
+    def sleep(pause: float) -> None:
+        nonlocal now
+        now += pause
+
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: now))
+    contract.beat(marker_directory)
+    go_on = partial(waiting.wait, marker_directory, 10, until=math.inf, sleep=sleep, pulse=pulse)
+    with pytest.raises(Exec if is_relieved else WatcherDied):
+        go_on(relief=waiting.Relief(20.5, hand_over))
+    if is_relieved:
+        with pytest.raises(WatcherDied, match="gave no sign of life for 30 s"):
+            go_on()
+    assert handed_over == [21.0]
+    assert now == 31.0
+
+
+def test_a_watcher_that_is_dead_is_noticed_before_the_wait_would_be_handed_over(marker_directory: Path) -> None:
+    with pytest.raises(WatcherDied):
+        waiting.wait(marker_directory, INTERVAL, until=math.inf, relief=waiting.Relief(10, pytest.fail))
+
+
 def test_main_asks_once_however_often_it_is_restarted(marker_directory: Path) -> None:
     asked = waiting.ask(marker_directory, WatchSpec(uri=URI))
     first = contract.read(marker_directory, Request)

@@ -77,6 +77,7 @@ def test_of_any_urls_a_server_that_is_silent_keeps_none_from_being_found() -> No
         store = Opened(WatchSpec(uri=(*holes, uri), require="any", request_timeout=3.0))
         for _ in range(2):  # what was broken off does not keep the next look from it
             assert [each.asked for each in store.look() if not each.refused] == [uri]
+        assert [each.asked for each in store.look(-0.1) if not each.refused] == [uri], "at the deadline, too"
         with pytest.raises(StoreError, match="no whole answer"):
             Opened(WatchSpec(uri=holes, require="any", request_timeout=1.0)).look()
 

@@ -46,6 +46,8 @@ class Pod:
         folder: for the marker directory and the logs.
         platform_env: more variables that the platform gives to all containers.
         beside: another pod, whose markers this one's main reads, too; it has no watcher of its own.
+        written: makes inputs.pb of the inputs; by default flytekit does.
+        prepare: is done to the marker directory before the processes start.
         further: its other inputs.
     """
 
@@ -59,6 +61,8 @@ class Pod:
         *,
         platform_env: Mapping[str, str] | None = None,
         beside: Pod | None = None,
+        written: Callable[[Mapping[str, Any]], bytes] | None = None,
+        prepare: Callable[[Path], object] = lambda directory: None,
         **further: object,
     ) -> None:
         self.path = path
@@ -71,7 +75,12 @@ class Pod:
         )
         self._sensor = sensor
         name, *_ = sensor.python_interface.inputs
-        flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path}, **further)
+        if written:
+            flyte_backend.put(server.client(), self._execution, "inputs.pb", written({name: path, **further}))
+        else:
+            flyte_backend.put_inputs(server.client(), self._execution, sensor, **{name: path}, **further)
+        if not beside:
+            prepare(self.directory)
         spec = flyte_backend.pod(sensor, MAIN_IMAGE, self._execution)["spec"]
         (main_container,), (watcher_container,) = spec["containers"], spec["initContainers"]
         with ExitStack() as stack:

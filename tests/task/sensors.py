@@ -20,38 +20,53 @@ def port_for_metrics() -> int:
 
 def team_sensor() -> WaitForObjectStoreFile:
     """A factory: what a team's sensors have in common."""
-    return WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=None)
+    return WaitForObjectStoreFile(main="flytekit", poll_interval=0.2, timeout="1h", metrics_port=None)
 
 
-sensor = WaitForObjectStoreFile(metadata=metadata(timeout="1H", retries=10), run_as_user=1000)
-named = WaitForObjectStoreFile(name="wait-for-test-orders", credentials_secret="minio")
+sensor = WaitForObjectStoreFile(main="flytekit", metadata=metadata(timeout="1H", retries=10), run_as_user=1000)
+named = WaitForObjectStoreFile(main="flytekit", name="wait-for-test-orders", credentials_secret="minio")
 made = team_sensor()
 
 # The pods of test_in_pod.py.
-metered = WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=port_for_metrics())
-impatient = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=None)
-guarded = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=2, metrics_port=port_for_metrics())
+metered = WaitForObjectStoreFile(main="flytekit", poll_interval=0.2, timeout="1h", metrics_port=port_for_metrics())
+impatient = WaitForObjectStoreFile(main="flytekit", poll_interval=0.2, timeout=1, metrics_port=None)
+guarded = WaitForObjectStoreFile(main="flytekit", timeout="1h", heartbeat_interval=2, metrics_port=port_for_metrics())
 
-seen = WaitForObjectStoreFile(poll_interval=0.2, timeout="1h", metrics_port=None, enable_deck=True)
-seen_failing = WaitForObjectStoreFile(poll_interval=0.2, timeout=1, metrics_port=None, enable_deck=True)
-seen_dying = WaitForObjectStoreFile(timeout="1h", heartbeat_interval=0.5, metrics_port=None, enable_deck=True)
+seen = WaitForObjectStoreFile(main="flytekit", poll_interval=0.2, timeout="1h", metrics_port=None, enable_deck=True)
+seen_failing = WaitForObjectStoreFile(
+    main="flytekit", poll_interval=0.2, timeout=1, metrics_port=None, enable_deck=True
+)
+seen_dying = WaitForObjectStoreFile(
+    main="flytekit", timeout="1h", heartbeat_interval=0.5, metrics_port=None, enable_deck=True
+)
 
-matching = WaitForObjectStoreFile(match="glob", poll_interval=0.2, timeout="1h", metrics_port=None)
-all_of = WaitForObjectStoreFiles(poll_interval=0.2, timeout="1h", metrics_port=None)
-any_of = WaitForObjectStoreFiles(require="any", poll_interval=0.2, timeout="1h", metrics_port=None)
-any_gone = WaitForObjectStoreFiles(absent=True, require="any", poll_interval=0.2, timeout=30, metrics_port=None)
-listed = WaitForObjectStoreFiles(match="manifest", flag="_SUCCESS", poll_interval=0.2, timeout=30, metrics_port=None)
+matching = WaitForObjectStoreFile(main="flytekit", match="glob", poll_interval=0.2, timeout="1h", metrics_port=None)
+all_of = WaitForObjectStoreFiles(main="flytekit", poll_interval=0.2, timeout="1h", metrics_port=None)
+any_of = WaitForObjectStoreFiles(main="flytekit", require="any", poll_interval=0.2, timeout="1h", metrics_port=None)
+any_gone = WaitForObjectStoreFiles(
+    main="flytekit", absent=True, require="any", poll_interval=0.2, timeout=30, metrics_port=None
+)
+listed = WaitForObjectStoreFiles(
+    main="flytekit", match="manifest", flag="_SUCCESS", poll_interval=0.2, timeout=30, metrics_port=None
+)
 
-as_file = WaitForObjectStoreFile(output=FlyteFile, poll_interval=0.2, timeout="1h", metrics_port=None)
-as_object = WaitForObjectStoreFile(output=MatchedObject, poll_interval=0.2, timeout="1h", metrics_port=None)
+as_file = WaitForObjectStoreFile(main="flytekit", output=FlyteFile, poll_interval=0.2, timeout="1h", metrics_port=None)
+as_object = WaitForObjectStoreFile(
+    main="flytekit", output=MatchedObject, poll_interval=0.2, timeout="1h", metrics_port=None
+)
 as_objects = WaitForObjectStoreFiles(
-    output=MatchedObject, match="glob", min_count=2, poll_interval=0.2, timeout="1h", metrics_port=None
+    main="flytekit", output=MatchedObject, match="glob", min_count=2, poll_interval=0.2, timeout="1h", metrics_port=None
 )
 released = WaitForObjectStoreFile(
-    user_metadata={"Owner": "etl"}, tags={"quality": "passed"}, poll_interval=0.2, timeout="1h", metrics_port=None
+    main="flytekit",
+    user_metadata={"Owner": "etl"},
+    tags={"quality": "passed"},
+    poll_interval=0.2,
+    timeout="1h",
+    metrics_port=None,
 )
 scheduled = WaitForObjectStoreFile(
-    newer_than=FromInput("scheduled_at", minus="1h"), poll_interval=0.2, timeout=3, metrics_port=None
+    main="flytekit", newer_than=FromInput("scheduled_at", minus="1h"), poll_interval=0.2, timeout=3, metrics_port=None
 )
 
 
@@ -63,8 +78,12 @@ def is_broken(found: MatchedObject) -> bool:
     raise KeyError(found.key)
 
 
-judged = WaitForObjectStoreFile(when=ends_with_a_line, poll_interval=0.2, timeout="1h", metrics_port=None)
-broken = WaitForObjectStoreFile(when=is_broken, poll_interval=0.2, timeout="1h", metrics_port=None)
+judged = WaitForObjectStoreFile(
+    main="flytekit", when=ends_with_a_line, poll_interval=0.2, timeout="1h", metrics_port=None
+)
+broken = WaitForObjectStoreFile(
+    main="flytekit", when=is_broken, poll_interval=0.2, timeout="1h", metrics_port=None, enable_deck=True
+)
 
 
 @task

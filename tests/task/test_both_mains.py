@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from flyteidl.core.errors_pb2 import ErrorDocument
+from flyteidl.core.errors_pb2 import ContainerError, ErrorDocument
+from flyteidl.core.execution_pb2 import ExecutionError
 from flyteidl.core.literals_pb2 import LiteralMap
 
 from tests.servers import MinioServer
@@ -37,10 +38,14 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             asked: Any = path(case.asked) if isinstance(case.asked, str) else [path(key) for key in case.asked]
             folder = tmp_path_factory.mktemp(f"{name}-{main}".replace("_", "-"))
             sensor = both.sensor(name, main)
-            return stack.enter_context(Pod(minio, bucket, sensor, asked, folder, beside=beside, **case.inputs))
+            told = {"written": case.written, "prepare": case.prepare, **case.inputs}
+            pod = stack.enter_context(Pod(minio, bucket, sensor, asked, folder, beside=beside, **told))
+            if case.is_dead:
+                pod.watcher.kill()
+            return pod
 
         started: Pods = {}
-        for name, case in {**both.GIVEN, **both.REFUSED}.items():
+        for name, case in {**both.GIVEN, **both.REFUSED, **both.PLATFORMS}.items():
             flytekit = start(name, "flytekit", case)
             started[name] = flytekit, start(name, "lean", case, beside=flytekit)
         yield started
@@ -70,6 +75,17 @@ def test_both_mains_write_the_same_error(pods: Pods, name: str) -> None:
         assert data, pod.log()
         written.append(comparable(data))
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("name", both.PLATFORMS)
+def test_both_mains_blame_the_platform_alike(pods: Pods, name: str) -> None:
+    """Not in the same words: flytekit's are of its own types."""
+    blamed = []
+    for pod in pods[name]:
+        assert pod.end() == 0, pod.log()
+        error = pod.error()
+        blamed.append((error.code, error.kind, error.origin))
+    assert blamed[0] == blamed[1] == ("SYSTEM", ContainerError.NON_RECOVERABLE, ExecutionError.SYSTEM)
 
 
 @pytest.mark.parametrize("name", ["shown", "shown_never"])

@@ -29,6 +29,11 @@ hasty = WaitForObjectStoreFile(poll_interval=0.05, timeout=0.2, enable_deck=True
 without = WaitForObjectStoreFile(poll_interval=0.05, timeout="1h")
 several = WaitForObjectStoreFiles(poll_interval=0.05, timeout="1h", enable_deck=True)
 
+def is_cheap(found: MatchedObject) -> bool:
+    raise KeyError("price")
+
+broken = WaitForObjectStoreFile(when=is_cheap, timeout="1h", enable_deck=True)
+
 @task(task_config=ObjectStoreWait(poll_interval=0.05, timeout="1h"), enable_deck=True)
 def count(path: str) -> int:
     return len(path)
@@ -90,6 +95,16 @@ class TestLocally:
         assert "deadline_exceeded" in told
         assert "Not there yet" in told
 
+    def test_a_condition_that_raises_is_told(self, module: Module, decks: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(KeyError, match="price"):
+            module(LOCAL).broken(path=str(tmp_path / "file"))
+        with shown(last(decks)) as tab:
+            told = of_wait(tab)
+        assert "Raised KeyError: 'price'" in told
+        assert "What to do: correct the function" in told
+        assert "The watcher began" in told
+
     def test_each_task_of_a_workflow_shows_its_own_wait(self, module: Module, decks: Path, tmp_path: Path) -> None:
         for name in ("first", "second"):
             (tmp_path / name).touch()
@@ -142,6 +157,7 @@ class TestInThePod:
             assert tab.locator("h1").inner_text() == pod.path
             assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert "4 bytes" in told
+        assert "Attempt\n1\n" in told
         assert "$0.00000040" in told
         assert MinioServer.SECRET_KEY not in deck
 

@@ -72,6 +72,40 @@ class TestLocally:
         with pytest.raises(InvalidArgument, match=r"^input 'path': is missing; call the task with path="):
             decorated.same()
 
+    @pytest.mark.parametrize("annotation", ["FlyteFile['csv']", "FlyteFile[TypeVar('csv')]"])
+    def test_the_file_can_have_a_format(
+        self, module: Module, annotation: str, minio: MinioServer, bucket: str, flyte_env: dict[str, str]
+    ) -> None:
+        user = module(
+            "from typing import TypeVar\n"
+            "@task(task_config=ObjectStoreWait(timeout=5))\n"
+            f"def one(path: {annotation}) -> str: return str(path.remote_source)\n"
+            "@task(task_config=ObjectStoreWait(timeout=5))\n"
+            f"def all_of(path: list[{annotation}]) -> list[str]: return [str(each.remote_source) for each in path]\n"
+        )
+        minio.put(bucket, "there.csv")
+        uri = f"s3://{bucket}/there.csv"
+        assert user.one(path=uri) == uri
+        assert user.all_of(path=[uri]) == [uri]
+
+    def test_of_a_pattern_a_manifest_or_any_the_function_gets_what_it_was_given(
+        self, module: Module, tmp_path: Path
+    ) -> None:
+        user = module(
+            "@task(task_config=ObjectStoreWait(timeout=5, match='glob'))\n"
+            "def by_pattern(path: str) -> str: return path\n"
+            "@task(task_config=ObjectStoreWait(timeout=5, match='manifest'))\n"
+            "def by_manifest(path: str) -> str: return path\n"
+            "@task(task_config=ObjectStoreWait(timeout=5, require='any'))\n"
+            "def by_any(path: list[str]) -> list[str]: return path\n"
+        )
+        (tmp_path / "a.csv").touch()
+        (tmp_path / "manifest").write_text("a.csv")
+        assert user.by_pattern(path=f"{tmp_path}/*.csv") == f"{tmp_path}/*.csv"
+        assert user.by_manifest(path=f"{tmp_path}/manifest") == f"{tmp_path}/manifest"
+        both = [f"{tmp_path}/a.csv", f"{tmp_path}/none"]
+        assert user.by_any(path=both) == both
+
     def test_each_element_of_a_map_waits_for_its_own(
         self, later: str, tmp_path: Path, flyte_env: dict[str, str]
     ) -> None:
@@ -123,7 +157,7 @@ class TestRegistered:
     def test_it_asks_for_the_same_pod_as_a_sensor_with_the_same_options(self, module: Module) -> None:
         options = "metrics_port=9999, run_as_user=1000, credentials_secret='minio', watcher_image='watcher:v3'"
         user = module(
-            f"sensor = WaitForObjectStoreFile({options})\n"
+            f"sensor = WaitForObjectStoreFile(main='flytekit', {options})\n"
             f"@task(task_config=ObjectStoreWait({options}))\n"
             "def consume(path: str) -> str: return path\n"
         )
@@ -173,6 +207,15 @@ class TestRefused:
         assert told in str(refused.value)
         assert ".consume: " in str(refused.value)
 
+    @pytest.mark.parametrize("annotation", ["FlyteFile", "FlyteFile['csv']", "list[FlyteFile]"])
+    def test_a_file_whose_path_is_a_pattern(self, module: Module, annotation: str) -> None:
+        with pytest.raises(
+            InvalidArgument, match=r"its input 'path' is a file, which a pattern cannot name; let it be"
+        ):
+            module(
+                f"@task(task_config=ObjectStoreWait(match='glob'))\ndef consume(path: {annotation}) -> int: return 1\n"
+            )
+
     @pytest.mark.parametrize(
         "options",
         [
@@ -190,6 +233,10 @@ class TestRefused:
             {"on_forbidden": "ignore"},
             {"endpoint": "minio:9000"},
             {"timeout": 5, "poll_interval": 6},
+            {"flag": ".."},
+            {"flag": "s3://b"},
+            {"etag": '""'},
+            {"match": "manifest", "etag": "e"},
         ],
     )
     def test_a_bad_option_when_the_configuration_is_made(self, options: dict[str, Any]) -> None:
@@ -217,6 +264,17 @@ class TestRefused:
         with pytest.raises(InvalidArgument) as refused:
             module(f"wait = ObjectStoreWait({argument})\n")
         assert told in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"match": "glob", "min_count": 2},
+            {"match": "glob", "expected_count": 2, "flag": "gs://bucket/_SUCCESS"},
+            {"flag": "s3://bucket/_SUCCESS"},
+        ],
+    )
+    def test_no_option_that_its_path_can_go_with(self, options: dict[str, Any]) -> None:
+        assert ObjectStoreWait(**options).match == options.get("match", "exact")
 
     def test_a_second_container(self, module: Module) -> None:
         user = module(

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import threading
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from objectstore_watcher.logs import LOGGER, JsonFormatter
 
-from tests.features import FEATURES, paths, sensor_of, store, told
+from tests.features import FEATURES, Line, Story, lines_of, now, sensor_of
 from tests.servers import MinioServer
 
-ARRIVES_AFTER = 0.5
+
+@pytest.fixture
+def log() -> Iterator[list[Line]]:
+    """The watcher's log, as a pod has it; by a filter, since the wait brings handlers of its own."""
+    lines: list[Line] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        lines.extend(lines_of(JsonFormatter().format(record)))
+        return True
+
+    LOGGER.addFilter(keep)
+    yield lines
+    LOGGER.removeFilter(keep)
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_a_local_wait_gives_what_the_pod_gives(name: str, minio: MinioServer, bucket: str, configured: None) -> None:
-    feature, sensor = FEATURES[name], sensor_of(name)
+def test_a_local_wait_gives_what_the_pod_gives(
+    name: str, minio: MinioServer, bucket: str, configured: None, log: list[Line]
+) -> None:
+    story, sensor = Story(FEATURES[name], minio.client(), bucket), sensor_of(name)
     assert sensor
-    began = threading.Event()  # not the timer's own end: an event can tell of the change before that
-
-    def change() -> None:
-        began.set()
-        for key, data in feature.later.items():
-            if data is None:
-                minio.client().remove_object(bucket, key)
-            else:
-                store(minio.client(), bucket, key, data)
-
-    for key, data in feature.before.items():
-        minio.put(bucket, key, data)
-    timer = threading.Timer(ARRIVES_AFTER, change)
-    timer.start()
+    story.begin()
+    time.sleep(story.feature.age)
     given, *_ = sensor.python_interface.inputs
-    found = sensor(**{given: paths(feature.asked, lambda key: f"s3://{bucket}/{key}")}, **feature.inputs)
-    assert began.is_set(), "it must wait for what comes"
-    assert told(found) == paths(feature.found, lambda key: f"s3://{bucket}/{key}")
+    with ThreadPoolExecutor() as pool:
+        rest = pool.submit(story.go_on, [log.copy], 30)
+        found = sensor(**{given: story.asked}, **story.inputs(now()))
+        rest.result()
+    story.check(found, log)

@@ -11,7 +11,7 @@ from tests import flyte_backend
 from tests.flyte_backend import Execution
 from tests.task.conftest import Module
 from tests.task.pods import kubelet
-from tests.task.registration import MAIN_IMAGE, pod_of
+from tests.task.registration import MAIN_IMAGE, pod_of, settings
 from tests.task.restricted import violations
 
 HOSTILE = "$(FLYTE_AWS_SECRET_ACCESS_KEY)$$(X){{.input}}{{ .inputs.path }} '\"$"
@@ -110,26 +110,7 @@ def test_what_is_no_task_is_refused(text: str) -> None:
         LeanTask.decoded(text)
 
 
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ('WaitForObjectStoreFile(main="lan")', "main: 'lan' is unknown; use flytekit or lean"),
-        (
-            'WaitForObjectStoreFile(main="lean", when=is_whole)',
-            "main: when= is a function of yours, which only flytekit can load; use main='flytekit' for it",
-        ),
-        (
-            'WaitForObjectStoreFile(main="lean", container_image="app:v1")',
-            "container_image: is not for the lean main, which runs the watcher's image; use main='flytekit' for it",
-        ),
-        (
-            'ObjectStoreWaitTask(ObjectStoreWait(main="lean"), later)',
-            "main: the lean main cannot run a decorated function; leave it out, or use WaitForObjectStoreFile",
-        ),
-    ],
-)
-def test_what_cannot_be_lean_is_refused_at_construction(module: Module, source: str, message: str) -> None:
-    user = module("""
+OWN = """
 from objectstore_sensor._decorated import ObjectStoreWaitTask
 
 def is_whole(found: MatchedObject) -> bool:
@@ -137,22 +118,93 @@ def is_whole(found: MatchedObject) -> bool:
 
 def later(path: str) -> str:
     return path
-""")
+
+class Own(WaitForObjectStoreFile):
+    def execute(self, **inputs):
+        return super().execute(**inputs)
+
+def with_primary(**options):
+    return PodTemplate(pod_spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="primary", **options)]))
+
+with_image = with_primary(image="app:v1")
+with_hook = with_primary(lifecycle=k8s.V1Lifecycle(post_start=k8s.V1LifecycleHandler(_exec=k8s.V1ExecAction(["/a"]))))
+"""
+
+OBSTACLES = [
+    ("when=is_whole", "when= is a function of yours, which only flytekit can load"),
+    ('container_image="app:v1"', "container_image= is for flytekit's main alone"),
+    ("deck_fields=()", "deck_fields= is for flytekit's main alone"),
+    ("pod_template=with_image", "the pod template's primary container has image"),
+    ("pod_template=with_hook", "the pod template's primary container has lifecycle"),
+]
+
+
+@pytest.mark.parametrize("options", ["", 'metadata=TaskMetadata(retries=2), environment={"A": "1"}, enable_deck=True'])
+def test_by_default_a_sensor_is_lean(module: Module, options: str) -> None:
+    spec = pod_of(module(f"sensor = WaitForObjectStoreFile({options})").sensor)
+    assert spec["containers"][0]["command"] == ["objectstore-watcher-main"]
+
+
+@pytest.mark.parametrize(("option", "obstacle"), OBSTACLES)
+def test_what_needs_the_users_image_gets_flytekits_main_and_the_pod_says_why(
+    module: Module, option: str, obstacle: str
+) -> None:
+    sensor = module(OWN + f"sensor = WaitForObjectStoreFile({option})").sensor
+    for _ in range(2):  # fast registration asks twice
+        pod = sensor.get_k8s_pod(settings())
+        assert pod.metadata.annotations["objectstore-sensor/main"] == f"flytekit: {obstacle}"
+        assert pod.metadata.annotations["prometheus.io/scrape"] == "true"
+    assert pod.pod_spec["containers"][0]["args"][0] == "pyflyte-execute"
+    alike = module(OWN + f'sensor = WaitForObjectStoreFile({option}, main="flytekit")').sensor.get_k8s_pod(settings())
+    assert alike.pod_spec["containers"][0]["securityContext"] == pod.pod_spec["containers"][0]["securityContext"]
+    assert "objectstore-sensor/main" not in alike.metadata.annotations
+
+
+def test_a_method_of_the_users_own_is_heeded(module: Module) -> None:
+    pod = module(OWN + "sensor = Own()").sensor.get_k8s_pod(settings())
+    assert pod.metadata.annotations["objectstore-sensor/main"].endswith(
+        "Own.execute is yours, which only flytekit can load"
+    )
+    with pytest.raises(InvalidArgument, match=r"cannot be 'lean': Own.execute is yours"):
+        module(OWN + 'sensor = Own(main="lean")')
+
+
+def test_a_map_task_over_a_sensor_has_flytekits_main_and_the_sensor_itself_the_lean_one(module: Module) -> None:
+    user = module("sensor = WaitForObjectStoreFile()\nmapped = map_task(sensor)")
+    lean = pod_of(user.sensor)
+    element = pod_of(user.mapped)["containers"][0]
+    assert element["args"][0] == "pyflyte-map-execute"
+    assert element["image"] == MAIN_IMAGE
+    assert "resources" not in element  # flytekit would not fit into the watcher's room
+    assert pod_of(user.sensor) == lean
+    assert lean["containers"][0]["command"] == ["objectstore-watcher-main"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ('WaitForObjectStoreFile(main="lan")', "main: 'lan' is unknown; use auto, flytekit or lean"),
+        (
+            'ObjectStoreWaitTask(ObjectStoreWait(main="lean"), later)',
+            "main: cannot be 'lean': a decorated function is yours, which only flytekit can load;"
+            " use 'auto' or 'flytekit'",
+        ),
+        *(
+            (
+                f'WaitForObjectStoreFile(main="lean", {option})',
+                f"main: cannot be 'lean': {obstacle}; use 'auto' or 'flytekit'",
+            )
+            for option, obstacle in OBSTACLES
+        ),
+    ],
+)
+def test_what_cannot_be_lean_is_refused_at_construction(module: Module, source: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        eval(source, vars(user))  # noqa: S307  # this test's own
+        eval(source, vars(module(OWN)))  # noqa: S307  # this test's own
     assert str(refused.value) == message
 
 
 def test_a_map_task_over_it_is_refused_when_it_is_registered(module: Module) -> None:
     user = module('sensor = WaitForObjectStoreFile(main="lean")\nmapped = map_task(sensor)')
-    with pytest.raises(InvalidArgument, match="which element of a map_task is its own; use WaitForObjectStoreFiles"):
+    with pytest.raises(InvalidArgument, match="cannot be 'lean': a map_task's element is known to flytekit alone"):
         pod_of(user.mapped)
-
-
-def test_an_image_in_the_template_is_refused_when_the_pod_is_made(module: Module) -> None:
-    source = """
-template = PodTemplate(pod_spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="primary", image="app:v1")]))
-sensor = WaitForObjectStoreFile(main="lean", pod_template=template)
-"""
-    with pytest.raises(InvalidArgument, match="has an image for the primary container, which main='lean' does not run"):
-        module(source)

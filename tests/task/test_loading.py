@@ -78,7 +78,7 @@ def test_the_args_name_the_module_and_the_variable(name: str) -> None:
 
 SCRIPT = """
 from objectstore_sensor import WaitForObjectStoreFile
-orders = WaitForObjectStoreFile()
+orders = WaitForObjectStoreFile(main="flytekit")
 if __name__ == "__main__":
     from tests.task.registration import main_of, registered
     print(orders.name, registered(orders).template.id.name, *main_of(orders)["args"][-4:])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from objectstore_sensor import DeadlineExceeded, InvalidArgument, StoreError, Wa
 
 from tests.servers import MinioServer, free_port
 from tests.task.conftest import IMPORTS, Module
-from tests.task.terminal import SLOW, Terminal
 from tests.task.test_sensor import TUTORIAL
+from tests.terminal import SLOW, Terminal
 
 QUICK = """
 sensor = WaitForObjectStoreFile(poll_interval=0.05, timeout="1h")
@@ -281,9 +282,9 @@ class TestAsAProcess:
     def test_a_live_line_on_the_terminal_tells_what_it_waits_for(
         self, script: Path, environment: dict[str, str], file: Path
     ) -> None:
-        with Terminal([sys.executable, str(script), str(file)], environment, script.parent) as terminal:
-            terminal.read_until(f"waiting for {file}")
-            terminal.read_until(" of 58:00  look ")
+        with Terminal([sys.executable, str(script), str(file)], environment, folder=script.parent) as terminal:
+            terminal.see(f"waiting for {file}")
+            terminal.see(" of 58:00  look ")
             file.write_text("1234")
             assert terminal.end() == 0, terminal.shown
         assert "tutorial.sensor says 4" in terminal.shown
@@ -291,8 +292,8 @@ class TestAsAProcess:
     def test_ctrl_c_ends_it_and_leaves_the_terminal_as_it_was(
         self, script: Path, environment: dict[str, str], file: Path
     ) -> None:
-        with Terminal([sys.executable, str(script), str(file)], environment, script.parent) as terminal:
-            terminal.read_until(" of 58:00  look ")
+        with Terminal([sys.executable, str(script), str(file)], environment, folder=script.parent) as terminal:
+            terminal.see(" of 58:00  look ")
             terminal.process.send_signal(signal.SIGINT)
             assert terminal.end() == 1, "flytekit has a handler of its own for SIGINT"
         hidden, shown = terminal.shown.rfind("\x1b[?25l"), terminal.shown.rfind("\x1b[?25h")
@@ -320,6 +321,23 @@ class FailingThread(threading.Thread):
         self.join(timeout=SLOW)
         if self._error:
             raise self._error
+
+
+def test_what_is_cached_is_returned_without_a_look(module: Module, tmp_path: Path) -> None:
+    """As flytekit documents it of tasks: it is for the author to ask for it, and for nobody else."""
+    version = uuid.uuid4().hex
+    user = module(
+        f"cached = WaitForObjectStoreFile(timeout=0.2, metadata=metadata(cache=True, cache_version={version!r}))\n"
+        "other = WaitForObjectStoreFile(timeout=0.2)\n"
+    )
+    file = tmp_path / "file"
+    file.touch()
+    for sensor in (user.cached, user.other):
+        assert sensor(path=str(file)) == str(file)
+    file.unlink()
+    assert user.cached(path=str(file)) == str(file)
+    with pytest.raises(DeadlineExceeded):
+        user.other(path=str(file))
 
 
 def test_a_pattern_gives_the_path_that_matches(module: Module, tmp_path: Path) -> None:

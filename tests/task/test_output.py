@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -232,6 +233,19 @@ class TestFiles:
         file.unlink()
         with pytest.raises(ObjectChanged, match="is gone"):
             found.open()
+
+    def test_a_file_that_is_written_in_place_while_it_is_read_is_an_error(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_bytes(b"a" * 1_000_000)
+        for rest in (-1, 500_000):
+            os.utime(file, (1, 1))
+            found = sensors.as_object(path=str(file))
+            with found.open() as opened:
+                assert set(opened.read(500_000)) == {ord("a")}
+                with file.open("r+b") as other:
+                    other.write(b"a" * 1_000_000)
+                with pytest.raises(ObjectChanged, match="has been overwritten: 1000000 bytes"):
+                    opened.read(rest)
 
     def test_a_manifest_comes_back_as_a_file(self, module: Module, tmp_path: Path) -> None:
         for name, text in (("manifest", "a"), ("a", "")):

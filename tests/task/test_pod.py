@@ -18,6 +18,7 @@ from tests.task.registration import MAIN_IMAGE, images_with, main_of, pod_of, re
 from tests.task.restricted import violations
 
 PLAIN = "sensor = WaitForObjectStoreFile()"
+FLYTEKIT = 'sensor = WaitForObjectStoreFile(main="flytekit")'
 SECRETS = {
     "FLYTE_AWS_SECRET_ACCESS_KEY": "registrars-secret-1",
     "AWS_SECRET_ACCESS_KEY": "registrars-secret-2",
@@ -166,9 +167,9 @@ class TestPodSecurity:
         assert violations(pod["spec"], pod["metadata"]["annotations"]) == []
         assert pod["spec"]["containers"][0]["securityContext"]["runAsUser"] == 1000
 
-    def test_without_it_only_mains_user_is_left_open(self, module: Module) -> None:
+    def test_without_it_only_the_user_of_flytekits_main_is_left_open(self, module: Module) -> None:
         """Images that were built to run as root go on working: root without capabilities could not write everywhere."""
-        assert violations(pod_of(module(PLAIN).sensor)) == ["running_as_non_root: primary", "capabilities: primary"]
+        assert violations(pod_of(module(FLYTEKIT).sensor)) == ["running_as_non_root: primary", "capabilities: primary"]
 
     def test_the_watcher_cannot_write_to_its_image(self, module: Module) -> None:
         context = watcher_of(module(PLAIN).sensor)["securityContext"]
@@ -374,7 +375,7 @@ class TestTheWatchersImage:
 
 class TestMainsImage:
     def test_by_default_it_is_the_one_of_the_registration(self, module: Module) -> None:
-        assert main_of(module(PLAIN).sensor)["image"] == MAIN_IMAGE
+        assert main_of(module(FLYTEKIT).sensor)["image"] == MAIN_IMAGE
 
     def test_it_may_be_one_of_flytes_image_variables(self, module: Module) -> None:
         sensor = module('sensor = WaitForObjectStoreFile(container_image="{{.image.watcher}}")').sensor

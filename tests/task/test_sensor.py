@@ -48,7 +48,7 @@ class TestTheName:
         assert registered(user.one).template.id.name == "wait-for-orders"
 
     def test_a_factorys_product_is_named_by_the_variable_it_is_assigned_to(self, module: Module) -> None:
-        factory = module("def make(): return WaitForObjectStoreFile()")
+        factory = module("def make(): return WaitForObjectStoreFile(main='flytekit')")
         user = module(f"from {factory.__name__} import make\nmade = make()")
         assert user.made.name == f"{user.__name__}.made"
         assert pod_of(user.made)["containers"][0]["args"][-4:] == ["task-module", user.__name__, "task-name", "made"]
@@ -180,7 +180,7 @@ class TestWhereFlyteCouldNotLoadItAgain:
             pod_of(sensor)
 
     def test_a_list_is_fine_where_each_has_a_variable_too(self, module: Module) -> None:
-        user = module("orders = WaitForObjectStoreFile()\nsensors = [orders]")
+        user = module("orders = WaitForObjectStoreFile(main='flytekit')\nsensors = [orders]")
         assert pod_of(user.sensors[0])["containers"][0]["args"][-1] == "orders"
 
     @pytest.mark.parametrize("apart", [False, True], ids=["in one module", "in two modules"])
@@ -200,7 +200,7 @@ class TestWhereFlyteCouldNotLoadItAgain:
 
     def test_a_sensor_whose_module_cannot_be_imported_does_not_harm_others(self, module: Module) -> None:
         """As those that were made in scripts of other names: flytekit imports the module of each."""
-        user = module("ghost, sensor = WaitForObjectStoreFile('a'), WaitForObjectStoreFile()")
+        user = module("ghost, sensor = WaitForObjectStoreFile('a'), WaitForObjectStoreFile(main='flytekit')")
         user.ghost._instantiated_in, user.ghost._given_name = ".venv.bin.tool", None
         assert pod_of(user.sensor)["containers"][0]["args"][-1] == "sensor"
 
@@ -243,7 +243,7 @@ class TestRegistration:
         assert registered(sensor) == before
 
     def test_fast_registration_differs_in_mains_args_only(self, module: Module) -> None:
-        sensor = module(TUTORIAL).sensor
+        sensor = module('sensor = WaitForObjectStoreFile(main="flytekit")').sensor
         usual, fast = pod_of(sensor), pod_of(sensor, fast=True)
         args, fast_args = (pod["containers"][0].pop("args") for pod in (usual, fast))
         assert fast == usual

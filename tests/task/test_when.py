@@ -16,7 +16,11 @@ from objectstore_sensor import (
     ObjectStoreWait,
     WaitForObjectStoreFile,
     WaitForObjectStoreFiles,
+    _wait,
 )
+from objectstore_watcher import contract, termination
+from objectstore_watcher.contract import Failed, Ready, WatchSpec
+from objectstore_watcher.history import History
 
 from tests.servers import MinioServer
 from tests.task import sensors
@@ -184,6 +188,28 @@ def pods(minio: MinioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         }
 
 
+def test_in_the_pod_what_it_raises_is_the_last_word_and_in_the_deck(
+    marker_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_words, told = tmp_path / "termination-log", list[Ready | Failed]()
+    last_words.touch()
+    monkeypatch.setattr(termination, "PATH", str(last_words))
+    monkeypatch.setenv(contract.DIRECTORY_VARIABLE, str(marker_directory))
+    contract.offer(marker_directory, Ready(uri="s3://bucket/key"), 1)
+    contract.tell_progress(marker_directory, History(polls=3))
+
+    def breaks(found: Ready) -> bool:
+        raise KeyError("price\n")
+
+    with pytest.raises(KeyError):
+        _wait._wait_in_pod(WatchSpec(uri="s3://bucket/key"), breaks, told.append)
+    (failed,) = told
+    assert isinstance(failed, Failed)
+    assert last_words.read_text() == failed.message
+    assert failed.message == (r"when: raised KeyError: 'price\n'; correct the function: the task's log has the trace")
+    assert failed.history.polls == 3
+
+
 @pytest.mark.timeout(2 * SLOW)
 class TestInPod:
     def test_it_runs_in_main_until_it_accepts(self, pods: dict[str, Pod], minio: MinioServer) -> None:
@@ -198,3 +224,6 @@ class TestInPod:
         assert pod.end() == 0, pod.log()
         assert pod.outputs() is None
         assert "KeyError" in pod.error().message
+        deck = pod.deck()
+        assert deck
+        assert "Raised KeyError" in deck

@@ -98,7 +98,7 @@ def numbers() -> list[Builder[dashboard.Panel]]:
         ),
         number(
             "Cost, last hour",
-            "Of these requests, at AWS's list prices; 0 for other stores. Too much: longer `poll_interval`,"
+            "Of these requests at most, at AWS's list prices; 0 for other stores. Too much: longer `poll_interval`,"
             " an exact path instead of a pattern.",
             f"sum({ALL.recent(ALL.metric('request_cost_dollars_total'), SENSOR, '1h')})",
             unit="currencyUSD",
@@ -187,14 +187,17 @@ def over_time() -> list[Builder[dashboard.Panel]]:
         ),
         lines(
             "Cost per hour, by namespace",
-            "At AWS's list prices; 0 for other stores.",
+            "At most, at AWS's list prices; 0 for other stores.",
             {"{{namespace}}": ALL.recent(ALL.metric("request_cost_dollars_total"), "namespace", "1h")},
             unit="currencyUSD",
         ),
     ]
 
 
-FIRING = f'ALERTS{{alertname=~"ObjectStoreSensor.+",alertstate="firing",{ALL.chosen}}}'
+FIRING = 'ALERTS{{alertname=~"ObjectStoreSensor.+",alertstate="firing",{chosen}}}'.format(
+    chosen=",".join(f'{label}=~"${label}|"' for label in CHOICES)
+)
+"""Those of what is chosen, and those that are of no one namespace or task."""
 
 TARGETS = f'count_values("target", ({ALL.each(ALL.metric("target_hash") + " > 0")}) and {ALL.waiting})'
 """How many sensors wait for what; the label is a hash of it, as the metric's value is."""

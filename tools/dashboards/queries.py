@@ -15,14 +15,17 @@ SENSOR = "namespace, workflow, task, pod"
 SCRAPES = "5m"
 """Long enough for several scrapes, whatever their interval: what happened now."""
 
-HEARTBEAT_LOST = 60
-"""Seconds; a watcher gives a sign of life every 10 s, and main gives up on it after a minute without an answer."""
+SILENCE = "3m"
+"""Of a watcher that answers no scrape: several of them, at an interval of a minute, too. As in the alert."""
+
+HEARTBEATS_MISSED = 3
+"""Main gives up on the watcher after so many. As in the alert."""
 
 NO_REQUEST = 300
 """Seconds that main may take to start, its image pulled, before a watcher without a request is odd."""
 
 DEADLINE_NEAR = 0.1
-"""Of the whole wait."""
+"""Of the whole wait. As in the alert."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,19 @@ class Sensors:
         return f"{self.seconds_left} < {DEADLINE_NEAR} * {self.each(f'{ends} - {began}')}"
 
     @property
+    def heartbeats_missed(self) -> str:
+        """How many signs of life each has withheld."""
+        interval = self.each(self.metric("heartbeat_interval_seconds"))
+        return f"({self.age('heartbeat_timestamp_seconds')} / {interval})"
+
+    @property
     def lost(self) -> str:
         """Those whose watcher stopped giving signs of life, or answers no scrape, before its wait ended."""
-        silent = f"{self.age('heartbeat_timestamp_seconds')} > {HEARTBEAT_LOST}"
+        silent = f"{self.heartbeats_missed} > {HEARTBEATS_MISSED}"
         unfinished = self.metric("phase", 'phase=~"idle|waiting"')
         up = f"up{{{self.chosen}}}"
         # For a while, and still: a pod that ends may miss one scrape before its target is gone.
-        unanswered = self.each(f"{up} == 0 and max_over_time({up}[{HEARTBEAT_LOST}s]) == 0")
+        unanswered = self.each(f"{up} == 0 and max_over_time({up}[{SILENCE}]) == 0")
         return f"({silent} or ({unanswered} and {self.each(f'last_over_time({unfinished}[15m]) == 1')}))"
 
     @property
@@ -111,15 +120,17 @@ class Sensors:
 
     @property
     def pauses(self) -> str:
-        """Seconds of the longest pause after an error, lately; while a look is under way the gauge is 0."""
+        """Seconds of the longest pause after an error, lately."""
         longest = self.each(f"max_over_time({self.metric('backoff_seconds')}[{SCRAPES}])")
         return f"({longest} > 0 and {self.scraped})"
 
     def recent(self, metric: str, labels: str, window: str = SCRAPES) -> str:
-        """What a counter gained in ``window``, summed by ``labels``; what came before the first scrape included."""
-        by = f"sum by ({labels})"
-        now, before = f"{by} (last_over_time({metric}[{window}]))", f"{by} ({metric} offset {window})"
-        return f"clamp_min({now} - ({before} or {now} * 0), 0)"
+        """What a counter gained in ``window``, summed by ``labels``; what came before the first scrape included.
+
+        Series by series: of one that is younger, or began anew as its watcher was restarted, all that it has.
+        """
+        now, before = f"last_over_time({metric}[{window}])", f"last_over_time({metric}[{window}] offset {window})"
+        return f"sum by ({labels}) ({now} - {before} >= 0 or {now})"
 
     def errors(self, *matchers: str) -> str:
         """The errors of each sensor, lately."""

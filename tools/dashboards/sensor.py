@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.text import TextMode
 
 from tools.dashboards.panels import begun, choice_of, filled, lines, matcher, number, rows
-from tools.dashboards.queries import SENSOR, Sensors
+from tools.dashboards.queries import HEARTBEATS_MISSED, SENSOR, Sensors
 from tools.dashboards.troubles import explanation, level, words
 
 UID = "objectstore-sensor"
@@ -84,11 +84,10 @@ def numbers() -> list[Builder[dashboard.Panel]]:
             none="never",
         ),
         number(
-            "Heartbeat",
-            "Age of the watcher's last sign of life. Over a minute: it hangs.",
-            ONE.age("heartbeat_timestamp_seconds"),
-            unit="s",
-            steps={60: "red"},
+            "Heartbeats missed",
+            "Signs of life that the watcher has withheld. More than three: it hangs, and main gives up on it.",
+            f"floor({ONE.heartbeats_missed})",
+            steps={HEARTBEATS_MISSED: "red"},
             none="-",
         ),
         number(
@@ -111,7 +110,7 @@ def numbers() -> list[Builder[dashboard.Panel]]:
         number("Requests", "To the object store, since the watcher began.", f"sum({ONE.metric('requests_total')})"),
         number(
             "Cost",
-            "Of these requests, at AWS's list prices; 0 for other stores.",
+            "Of these requests at most, at AWS's list prices; 0 for other stores.",
             f"sum({ONE.metric('request_cost_dollars_total')})",
             unit="currencyUSD",
         ),
@@ -162,7 +161,7 @@ def over_time() -> list[Builder[dashboard.Panel]]:
         ),
         lines(
             "Memory of the watcher",
-            "Resident. The container's limit is 128 MiB.",
+            "Resident. Near the container's limit: fewer paths in one sensor.",
             {"resident": f"max(process_resident_memory_bytes{{{ONE.chosen}}})"},
             unit="bytes",
         ),

@@ -50,34 +50,38 @@ def inputs(task: LeanTask, data: bytes, read: Callable[[str], bytes]) -> Inputs:
     """
     try:
         literals = LiteralMap.FromString(data).literals
-        path = _whole(literals[task.input], read)
-        moment = _whole(literals[task.moment], read) if task.moment else None
+        path = _value(literals[task.input], read)
+        moment = _value(literals[task.moment], read) if task.moment else None
+        moment = mains.moment_of(moment) if isinstance(moment, str) else moment
     except DecodeError:
         raise NotInputs("inputs.pb is no LiteralMap") from None
-    if task.is_list:
-        given: str | list[str] = [_text(each, task.input) for each in path.collection.literals]
-    else:
-        given = _text(path, task.input)
-    return Inputs(given, moment and _moment(moment, task.moment))
+    except (ValueError, OverflowError, msgpack.UnpackException) as error:
+        raise NotInputs(f"an input cannot be read: {error}") from None
+    if not _is_path(path, is_list=task.is_list):
+        raise NotInputs(f"the input {task.input!r} is no {'list of texts' if task.is_list else 'text'}, or is missing")
+    if task.moment and not isinstance(moment, datetime):
+        raise NotInputs(f"the input {task.moment!r} is no datetime, or is missing")
+    return Inputs(path, moment)
 
 
-def _whole(literal: Literal, read: Callable[[str], bytes]) -> Literal:
-    if not literal.HasField("offloaded_metadata"):
-        return literal
-    return Literal.FromString(read(literal.offloaded_metadata.uri))
+def _is_path(path: object, *, is_list: bool) -> bool:
+    if is_list:
+        return isinstance(path, list) and all(isinstance(each, str) for each in path)
+    return isinstance(path, str)
 
 
-def _text(literal: Literal, name: str) -> str:
-    if literal.scalar.primitive.WhichOneof("value") != "string_value":
-        raise NotInputs(f"the input {name!r} is no text, or is missing")
-    return str(literal.scalar.primitive.string_value)
-
-
-def _moment(literal: Literal, name: str) -> datetime:
-    if literal.scalar.primitive.WhichOneof("value") != "datetime":
-        raise NotInputs(f"the input {name!r} is no datetime, or is missing")
-    moment: datetime = literal.scalar.primitive.datetime.ToDatetime(tzinfo=timezone.utc)
-    return moment
+def _value(literal: Literal, read: Callable[[str], bytes]) -> Any:  # noqa: ANN401  # whatever Flyte passes
+    """What ``literal`` holds; None of what no sensor takes."""
+    if literal.HasField("offloaded_metadata"):
+        return _value(Literal.FromString(read(literal.offloaded_metadata.uri)), read)
+    if literal.HasField("collection"):
+        return [_value(each, read) for each in literal.collection.literals]
+    if literal.scalar.HasField("binary"):  # what a workflow takes out of a dataclass, ``found.uri``
+        return msgpack.loads(literal.scalar.binary.value)
+    kind = literal.scalar.primitive.WhichOneof("value")
+    if kind == "datetime":
+        return literal.scalar.primitive.datetime.ToDatetime(tzinfo=timezone.utc)
+    return getattr(literal.scalar.primitive, kind) if kind else None
 
 
 def outputs(task: LeanTask, spec: WatchSpec, ready: Ready) -> bytes:
@@ -140,6 +144,11 @@ def _iso(text: str) -> str | None:
 def failure(error: WaitError) -> bytes:
     """``error.pb`` for a wait that failed: an error of the user's."""
     return _document(error.error_code, error, is_retryable=error.retryable, origin=ExecutionError.USER)
+
+
+def broken(error: Exception) -> bytes:
+    """``error.pb`` for a wait that met what no wait should: flytekit takes it for a bug of the user's."""
+    return _document("USER:RuntimeError", error, is_retryable=False, origin=ExecutionError.USER)
 
 
 def system_failure(error: Exception, *, is_retryable: bool) -> bytes:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 
 from objectstore_watcher import mains, termination, waiting
-from objectstore_watcher.contract import Failed, Ready, Request
+from objectstore_watcher.contract import Failed, Ready
 from objectstore_watcher.errors import InvalidArgument, StoreError, WaitError, one_line
 from objectstore_watcher.lean import handover
+from objectstore_watcher.lean.handover import Wait
 from objectstore_watcher.lean.task import LeanTask
+from objectstore_watcher.waiting import Pulse, Relief
 
 TYPE_CHECKING = False  # as in the contract
 if TYPE_CHECKING:
@@ -114,29 +117,40 @@ def say(text: str) -> None:
     print(f"objectstore-watcher-main: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def _outcome(call: Call, handed_over: Request | None) -> End:
+def _outcome(call: Call, handed_over: Wait | None) -> End:
     """Wait; what Flyte is to find."""
-    task, request = None, handed_over
+    task, wait = None, handed_over
     try:
         task = LeanTask.decoded(call.task)
-        request = request or _asked(call, task)
-        ready = waiting.wait(mains.marker_directory(), request.spec.heartbeat_interval, until=request.answer_due)
+        wait = wait or _asked(call, task)
+        ready = _answer(wait, None if handed_over else Relief(SOON, partial(handover.hand_over, wait)))
         from objectstore_watcher.lean import literals  # late, as said above
 
-        return End("outputs.pb", literals.outputs(task, request.spec, ready), _deck(task, request, ready))
+        return End("outputs.pb", literals.outputs(task, wait.request.spec, ready), _deck(task, wait, ready))
     except Exception as error:
         termination.leave(str(error))  # it exits with 0 whatever happened, as flytekit does
-        account = mains.account_of(request.spec, error) if request and isinstance(error, WaitError) else None
-        return End("error.pb", _failure(error), _deck(task, request, account))
+        account = mains.account_of(wait.request.spec, error) if wait and isinstance(error, WaitError) else None
+        return End("error.pb", _failure(error), _deck(task, wait, account))
 
 
-def _deck(task: LeanTask | None, request: Request | None, answer: Ready | Failed | None) -> str:
+def _answer(wait: Wait, relief: Relief | None) -> Ready:
+    request = wait.request
+    return waiting.wait(
+        mains.marker_directory(),
+        request.spec.heartbeat_interval,
+        until=request.answer_due,
+        pulse=wait.pulse,
+        relief=relief,
+    )
+
+
+def _deck(task: LeanTask | None, wait: Wait | None, answer: Ready | Failed | None) -> str:
     """The page for Flyte's console, where that is asked for."""
-    if not (task and task.deck and request and answer):
+    if not (task and task.deck and wait and answer):
         return ""
     from objectstore_watcher import deck  # late: few ask for it
 
-    return deck.page(answer, request.spec)
+    return deck.page(answer, wait.request.spec, mains.attempt())
 
 
 def _write_deck(call: Call, page: str) -> None:
@@ -147,8 +161,8 @@ def _write_deck(call: Call, page: str) -> None:
         say(f"no deck: {error}")
 
 
-def _asked(call: Call, task: LeanTask) -> Request:
-    """Ask; where the answer does not come soon, this process goes on as another."""
+def _asked(call: Call, task: LeanTask) -> Wait:
+    """Ask the watcher for what the inputs say."""
     from objectstore_watcher.lean import literals
 
     store = _metadata(call)
@@ -158,9 +172,7 @@ def _asked(call: Call, task: LeanTask) -> Request:
         raise Platform(error, is_retryable=isinstance(error, StoreError)) from None
     request = mains.ask(task.watch_spec(given.path, given.moment))
     say(f"waiting for {request.spec.name}")
-    if not waiting.is_answered_within(mains.marker_directory(), SOON):
-        handover.hand_over(request)
-    return request
+    return Wait(request, Pulse())
 
 
 def _failure(error: Exception) -> bytes:
@@ -173,7 +185,7 @@ def _failure(error: Exception) -> bytes:
         return literals.system_failure(error.cause, is_retryable=error.is_retryable)
     for line in "".join(traceback.format_exception(error)).splitlines():
         say(line)  # what is not ours in it is escaped
-    return literals.system_failure(error, is_retryable=True)
+    return literals.broken(error)
 
 
 def _metadata(call: Call) -> MetadataStore:

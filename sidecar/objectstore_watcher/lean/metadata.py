@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -10,7 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from objectstore_watcher.contract import DEFAULT_REQUEST_TIMEOUT, WatchSpec
-from objectstore_watcher.errors import StoreError
+from objectstore_watcher.errors import StoreError, TooManyObjects
 from objectstore_watcher.stores import Store, open_store
 from objectstore_watcher.targets import exact
 
@@ -22,9 +23,19 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 what lasts longer is a new attempt's."""
 
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of a file of Flyte's. More than a third of it cannot be a request, and all of it would fill main's memory."""
+
+
 @lru_cache(maxsize=1)
 def opened(path: str) -> MetadataStore:
-    """The store of ``path``; the same each time, with its connection and its credentials."""
+    """The store of ``path``; the same each time, with its connection and its credentials.
+
+    Takes MinIO's variables out of this process: they are of the objects that the watcher looks for, and flytekit, too,
+    does not take them for Flyte's own bucket.
+    """
+    for name in [each for each in os.environ if each.startswith("MINIO_")]:
+        del os.environ[name]
     return MetadataStore(path)
 
 
@@ -49,10 +60,13 @@ class MetadataStore:
 
         Raises:
             StoreError: it is not there, or cannot be had.
+            TooManyObjects: it has more than `MOST_BYTES`.
         """
-        data = self._patiently(lambda: self._store.read(DEFAULT_REQUEST_TIMEOUT, exact(path)))
+        data = self._patiently(lambda: self._store.read(DEFAULT_REQUEST_TIMEOUT, exact(path), MOST_BYTES + 1))
         if data is None:
             raise StoreError(path, cure="look for what removes objects from Flyte's bucket", kind="absent")
+        if len(data) > MOST_BYTES:
+            raise TooManyObjects(path, f"the inputs have more than {MOST_BYTES} bytes")
         return data
 
     def write(self, path: str, data: bytes) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from objectstore_watcher import manifests
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.stores.hints import Listener
 from objectstore_watcher.targets import Target
-from objectstore_watcher.uri import ObjectLocation, parse
+from objectstore_watcher.uri import ObjectLocation
+
+MANIFEST = manifests.MAX_BYTES + 1
+"""Bytes that are read of a manifest: one that has so many is too long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,7 @@ class Found:
         version_id: version in a versioned bucket, else empty.
         last_modified: when it was written, by the store's clock: seconds since the epoch, 0 where it does not say.
         unreadable: why its content cannot be read, in words: it is archived, say; else empty.
+        is_deleted: a delete marker: where the absence of the object is waited for, it is gone.
         user_metadata: of ``x-amz-meta-*``, the names in lower case; None where that was not asked for, as by a listing.
         sha256: of the whole content, in hexadecimal; empty where it was not asked for, or the store does not say.
         asked: the path that it was found for: `Target.uri`.
@@ -38,6 +44,7 @@ class Found:
     version_id: str = ""
     last_modified: float = 0.0
     unreadable: str = ""
+    is_deleted: bool = False
     user_metadata: Mapping[str, str] | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
@@ -55,10 +62,10 @@ class Store(Protocol):
         spec's request timeout.
         """
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small object, or None where it is absent; in the same time.
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small object, ``most`` bytes of it at most, or None where it is absent; in the same time.
 
-        Raises StoreError where it cannot be had, or is longer than `manifests.MAX_BYTES`.
+        Raises StoreError where it cannot be had.
         """
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
@@ -115,7 +122,7 @@ def listen(spec: WatchSpec, key_pair: KeyPair | None = None) -> Listener:
     Raises:
         InvalidArgument: events are demanded where there are none.
     """
-    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(parse(spec.uris[0]), ObjectLocation):
+    if spec.detection == "poll" or spec.match == "manifest" or not isinstance(spec.location, ObjectLocation):
         return Listener()
     from objectstore_watcher.stores.events import listener  # late, as the S3 client
 
@@ -130,9 +137,11 @@ _CLOUD_VARIABLES = ("GOOGLE_", "STORAGE_EMULATOR_HOST", "AZURE_", "FLYTE_AZURE_"
 def preload(environment: Mapping[str, str]) -> None:
     """Load the S3 client, which takes 0.3 s of CPU, before anybody waits for it: most objects are in S3.
 
-    Not where ``environment`` speaks of other clouds alone: it would be 6 MiB that nobody uses.
+    Not where the client of other clouds is installed, too, unless ``environment`` speaks of S3 alone: it would be 6 MiB
+    that nobody uses.
     """
-    if _speaks_of(_CLOUD_VARIABLES, environment) and not _speaks_of(_S3_VARIABLES, environment):
+    is_of_s3 = _speaks_of(_S3_VARIABLES, environment) and not _speaks_of(_CLOUD_VARIABLES, environment)
+    if not is_of_s3 and importlib.util.find_spec("obstore"):
         return
     import objectstore_watcher.stores.events
     import objectstore_watcher.stores.s3  # noqa: F401  # late, and used by `open_store`

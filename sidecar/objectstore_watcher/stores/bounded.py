@@ -1,20 +1,22 @@
-"""Looks that end in time: whatever the network does, a look takes no longer than it may."""
+"""Looks that end in time: whatever the network does, a look goes on no longer than answers come."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from objectstore_watcher.contract import LAST_LOOK, title
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.stores import Found
+from objectstore_watcher.stores import MANIFEST, Found
 from objectstore_watcher.targets import Target
 
 T = TypeVar("T")
 
 SHORTEST_LOOK = 1.0
-"""Seconds that a look may take even at the deadline, so that the last one has a chance."""
+"""Seconds that an answer may take even at the deadline, so that the last look has a chance."""
 
 
 class Abortable(Protocol):
@@ -27,7 +29,7 @@ class Abortable(Protocol):
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """As `objectstore_watcher.stores.Store`; no single step takes longer than ``within`` seconds."""
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """The same."""
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
@@ -49,25 +51,30 @@ class BoundedStore:
 
     Args:
         store: where to look.
-        longest: seconds that a look may take.
+        longest: seconds that an answer may take.
+        knows_deadline: what it is asked to do ``within`` is until the deadline; else for one answer.
     """
 
-    def __init__(self, store: Abortable, longest: float) -> None:
+    def __init__(self, store: Abortable, longest: float, *, knows_deadline: bool = True) -> None:
         self._store = store
         self._longest = longest
+        self._knows_deadline = knows_deadline
         self._left_behind: _Look[Any] | None = None
 
     def look(self, within: float, targets: Sequence[Target]) -> Sequence[Found]:
         """What is there.
 
+        A look that is under way at the deadline is broken off, for the last one to begin; that one, which has no time
+        left, goes on for `LAST_LOOK` seconds at most.
+
         Raises:
-            StoreError: what the store met; or ``timeout`` after ``within``, or too long without an answer.
+            StoreError: what the store met; or ``timeout``, too long without an answer, or at its end.
         """
         return self._ask(within, lambda limit: self._store.look(limit, targets))
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """The content of a small object, or None where it is absent; raises as `look` does."""
-        return self._ask(within, lambda limit: self._store.read(limit, target))
+        return self._ask(within, lambda limit: self._store.read(limit, target, most))
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, or None where it is absent; raises as `look` does."""
@@ -78,14 +85,16 @@ class BoundedStore:
         self._ask(within, lambda limit: self._store.write(limit, target, data))
 
     def _ask(self, within: float, ask: Callable[[float], T]) -> T:
-        within = max(SHORTEST_LOOK, within)
-        limit = min(self._longest, within)
+        limit, last = min(self._longest, within), math.inf
         began = time.monotonic()
+        if self._knows_deadline:
+            limit = min(self._longest, max(SHORTEST_LOOK, within))
+            last = began + max(SHORTEST_LOOK, within if within > 0 else within + LAST_LOOK)
         if self._left_behind:
             self._wait_for(self._left_behind, limit, began + limit)
         look = _Look(ask, max(0.001, began + limit - time.monotonic()))
         look.start()
-        self._wait_for(look, limit, began + limit, last=began + within)
+        self._wait_for(look, limit, began + limit, last)
         try:
             if look.error:
                 raise look.error
@@ -96,15 +105,25 @@ class BoundedStore:
     def _wait_for(self, look: _Look[Any], limit: float, end: float, last: float = 0.0) -> None:
         """Wait until ``end``, or, while answers come, until ``last``."""
         self._left_behind = look
-        answers = self._store.answers
+        answers, is_silent = self._store.answers, True
         while True:
             look.join(max(0.0, end - time.monotonic()))
             if not look.is_alive():
                 self._left_behind = None
                 return
-            if self._store.answers == answers or end >= last:
-                raise self._store.give_up(limit)
-            answers, end = self._store.answers, min(time.monotonic() + limit, last)
+            came = self._store.answers != answers
+            if end >= last or not came:
+                error = self._store.give_up(limit)
+                raise error if is_silent and not came else _unfinished(error)
+            now = time.monotonic()
+            answers, end, is_silent = self._store.answers, min(now + limit, last), now + limit <= last
+
+
+def _unfinished(error: StoreError) -> StoreError:
+    """The error for a look that was given up with ``error`` although the server is not to blame."""
+    detail = "the look was not finished in time, although answers came: there is much to look through"
+    cure = f"wait for fewer objects, with a narrower pattern, say, or raise {title('timeout')}"
+    return StoreError(error.subject, detail, cure=cure, kind=error.kind.label)
 
 
 class _Look(threading.Thread, Generic[T]):

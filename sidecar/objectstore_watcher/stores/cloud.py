@@ -8,12 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from objectstore_watcher import manifests
 from objectstore_watcher.cloud_uris import AZURE, GCS, CloudLocation
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest, media_type
+from objectstore_watcher.stores import MANIFEST, Found, KeyPair, OnRequest, media_type
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE
 from objectstore_watcher.stores.cloud_client import connect
 from objectstore_watcher.stores.cloud_errors import CURES, Fault, fault_of
@@ -79,13 +78,13 @@ class CloudStore:
         """
         return self._run(within, self._look(targets))
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small object, or None where it is absent.
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small object, ``most`` bytes of it at most, or None where it is absent.
 
         Raises:
-            StoreError: as `look`; or the object is too long.
+            StoreError: as `look`.
         """
-        return self._run(within, self._read(target))
+        return self._run(within, self._read(target, most))
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """None: tags are of S3 here, and no spec of them asks for any."""
@@ -125,16 +124,19 @@ class CloudStore:
             found += (replace(each, asked=target.uri) for each in there)
         return found
 
-    async def _read(self, target: Target) -> bytes | None:
+    async def _read(self, target: Target, most: int) -> bytes | None:
         import obstore
 
         self._uri = target.uri
 
         async def ask() -> bytes:
             answer = await obstore.get_async(self._client, target.name)
-            if answer.meta["size"] > manifests.MAX_BYTES:
-                raise manifests.too_long(target.uri)
-            return bytes(await answer.bytes_async())
+            content = bytearray()
+            async for part in answer.stream():
+                content += bytes(part)
+                if len(content) >= most:
+                    break
+            return bytes(content[:most])
 
         content = await self._request("get", ask)
         if not isinstance(content, Fault):

@@ -102,8 +102,7 @@ def _import_obstore(location: CloudLocation) -> Any:  # noqa: ANN401  # a module
         raise InvalidArgument(
             f"path {location.uri!r}",
             f"{location.cloud} needs the package obstore, which is not installed here",
-            cure="install objectstore-watcher with its extra 'clouds'; in a pod, use a watcher image (watcher_image=)"
-            " made with make image EXTRAS=clouds",
+            cure="install objectstore-watcher with its extra 'clouds', which the watcher's image has",
         ) from None
     return store
 

@@ -19,8 +19,9 @@ from minio.helpers import sha256_hash
 from minio.signer import sign_v4_s3
 from urllib3 import exceptions as http_errors
 
-from objectstore_watcher.errors import StoreError, one_line
+from objectstore_watcher.errors import KINDS, StoreError, one_line
 from objectstore_watcher.stores import KeyPair, credentials
+from objectstore_watcher.stores.causes import connection_kind, in_words
 from objectstore_watcher.stores.hints import Name, Streamed
 from objectstore_watcher.stores.http import BodyTooLong, Http, ca_file
 from objectstore_watcher.uri import parse_endpoint
@@ -91,8 +92,11 @@ class Listening:
             raise StreamEnded("silent", f"nothing came for {SILENCE:g} s") from None
         except StoreError as error:
             raise StreamEnded("failed", error.detail) from None
+        except BodyTooLong as error:
+            raise StreamEnded("failed", str(error)) from None
         except (http_errors.HTTPError, OSError, ValueError) as error:
-            raise StreamEnded("failed", type(error).__name__) from None
+            kind = "malformed_answer" if isinstance(error, ValueError) else connection_kind(error)
+            raise StreamEnded("failed", f"{KINDS[kind].cause}: {in_words(error)}") from None
 
     def _open(self, prefix: str) -> urllib3.BaseHTTPResponse:
         answer = self._ask(prefix)
@@ -169,8 +173,8 @@ def _read(answer: urllib3.BaseHTTPResponse) -> Iterator[list[Name]]:
                 raise StreamEnded("silent", f"no line ended for {SILENCE:g} s")
             # Also where there are none: an answer on a connection that is not kept cannot be broken off in between.
             yield [name for line in lines for name in _names(line)]
-    except (http_errors.ProtocolError, BodyTooLong, OSError, ValueError) as error:
-        raise StreamEnded("lost", f"the stream broke off: {type(error).__name__}") from None
+    except (http_errors.ProtocolError, BodyTooLong, OSError, ValueError):
+        raise StreamEnded("lost", "the stream broke off") from None
     raise StreamEnded("lost", "the server ended the stream")
 
 

@@ -7,16 +7,15 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from objectstore_watcher import manifests
 from objectstore_watcher.contract import MOST_MATCHES
 from objectstore_watcher.errors import StoreError
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, OnRequest
+from objectstore_watcher.stores import MANIFEST, Found, OnRequest
 from objectstore_watcher.targets import Target
 
 
 class LocalStore:
-    """Files, by ``stat``; or those that match a pattern, by walking the directories below its fixed part.
+    """Files, by ``stat``; or those that match a pattern, by walking the directories in which some can be.
 
     Args:
         uri: the first path, for errors.
@@ -41,22 +40,19 @@ class LocalStore:
             self.answers += 1
         return found
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small file, or None where it is absent.
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small file, ``most`` bytes of it at most, or None where it is absent.
 
         Raises:
-            StoreError: it cannot be read, or is too long.
+            StoreError: it cannot be read.
         """
         try:
             with open(target.name, "rb") as file:
-                data = file.read(manifests.MAX_BYTES + 1)
+                return file.read(most)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StoreError(target.uri, f"{error.strerror}", kind="unreadable") from error
-        if len(data) > manifests.MAX_BYTES:
-            raise manifests.too_long(target.uri)
-        return data
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """None: files have no tags, and no spec of files asks for them."""
@@ -95,9 +91,18 @@ class LocalStore:
 
     def _walk(self, target: Target, pattern: Pattern) -> Sequence[Found]:
         found: list[Found] = []
-        for directory, folders, files in os.walk(os.path.dirname(pattern.prefix)):
+        begin, deepest = os.path.dirname(pattern.prefix), pattern.slashes
+
+        def check(error: OSError) -> None:
+            """Of those below, one that may not be read is passed over, as by shells: lost+found, say."""
+            if error.filename == begin and not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise StoreError(target.uri, f"{begin}: {error.strerror}", kind="unreadable") from error
+
+        for directory, folders, files in os.walk(begin, onerror=check):
             self.answers += 1
             folders.sort()
+            if deepest is not None and os.path.join(directory, "").count("/") >= deepest:
+                folders.clear()
             for name in sorted(files):
                 path = os.path.join(directory, name)
                 if pattern.matches(path):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.contract import WatchSpec
 from objectstore_watcher.errors import StoreError
-from objectstore_watcher.stores import Found, KeyPair, OnRequest
+from objectstore_watcher.stores import MANIFEST, Found, KeyPair, OnRequest
 from objectstore_watcher.stores.bounded import SHORTEST_LOOK, Abortable, BoundedStore
 from objectstore_watcher.targets import Target, targets
 from objectstore_watcher.uri import FileLocation
@@ -66,7 +66,7 @@ class Routes:
         """What of one bucket is there; appends to ``refusals``."""
         self._asked = self._store_of(group[0])
         try:
-            return self._bounded_of(group[0]).look(within, group)
+            return self._look_in(within, group)
         except StoreError as error:
             policy, is_any = error.kind.policy, self._spec.require == "any"
             is_waited_out = policy and getattr(self._spec, policy) == "wait"
@@ -78,10 +78,10 @@ class Routes:
             self._refused += 1
             return [Found(bucket="", key=each.name, size=0, asked=each.uri, refused=error.detail) for each in group]
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """The content of a small object, or None where it is absent; raises StoreError where it cannot be had."""
         self._asked = self._store_of(target)
-        return self._asked.read(within, target)
+        return self._asked.read(within, target, most)
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, or None where it is absent; raises StoreError where they cannot be had."""
@@ -103,12 +103,13 @@ class Routes:
             self._stores[place] = self._open(target)
         return self._stores[place]
 
-    def _bounded_of(self, target: Target) -> Abortable | BoundedStore:
-        """Where to look for ``target``: of several stores of which any will do, each has its share of the time."""
-        store, place = self._store_of(target), _place(target)
+    def _look_in(self, within: float, group: Sequence[Target]) -> Sequence[Found]:
+        """What of one bucket is there; of several of which any will do, each has its share of the time."""
+        store, place = self._store_of(group[0]), _place(group[0])
         if self._spec.require != "any" or len(self._stores) == 1:
-            return store
-        return self._bounded.setdefault(place, BoundedStore(store, self._share))
+            return store.look(within, group)
+        bounded = self._bounded.setdefault(place, BoundedStore(store, self._share, knows_deadline=False))
+        return bounded.look(within / 2, group)  # at the deadline, too, before all of them are given up
 
     def _open(self, target: Target) -> Abortable:
         if isinstance(target.location, FileLocation):

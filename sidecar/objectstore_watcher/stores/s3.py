@@ -19,16 +19,15 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.helpers import check_bucket_name
 from urllib3 import exceptions as http_errors
 
-from objectstore_watcher import manifests
 from objectstore_watcher.contract import MAX_TEXT, MOST_MATCHES, WatchSpec, title
 from objectstore_watcher.errors import InvalidArgument, StoreError, one_line
 from objectstore_watcher.patterns import Pattern
-from objectstore_watcher.stores import Found, KeyPair, OnRequest, credentials, media_type
+from objectstore_watcher.stores import MANIFEST, Found, KeyPair, OnRequest, credentials, media_type
 from objectstore_watcher.stores.batches import Batches, Refused
 from objectstore_watcher.stores.causes import EXPLAINED_FOR, RENEWABLE, connection_kind, in_words
 from objectstore_watcher.stores.http import MAX_BODY_BYTES, BodyTooLong, Http, ca_file
 from objectstore_watcher.targets import Target
-from objectstore_watcher.uri import ObjectLocation, parse_endpoint
+from objectstore_watcher.uri import ObjectLocation, parse, parse_endpoint
 
 T = TypeVar("T")
 
@@ -77,6 +76,9 @@ _OF_TOKENS = {"InvalidToken", "InvalidTokenId"}
 
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 """Storage classes whose objects must be restored before they can be read."""
+
+_MARKED = {404, 405}
+"""HTTP status with which S3 tells of a delete marker."""
 
 _REDIRECTS = {301, 307, 400}
 """HTTP status with which S3 names another region: AWS answers a HEAD that was signed for the wrong one with 400."""
@@ -127,6 +129,7 @@ class S3Store:
         self._on_request = on_request
         self._http = _http_client(spec, self._endpoint)
         self._credentials = credentials.chain(location.uri, key_pair, spec.request_timeout)
+        self._aborts = 0
         self._accepted = False
         self._refused = False  # by S3, in its own words
         self._explained: tuple[int, str] | None = None  # status of a HEAD, and the code behind it
@@ -158,7 +161,7 @@ class S3Store:
         Raises:
             StoreError: the server, or the way to it, failed.
         """
-        self._http.limit = within
+        self._begin(within)
         found: list[Found] = []
         keys: dict[str, list[Target]] = {}
         for target in targets:
@@ -169,25 +172,27 @@ class S3Store:
         there = self._batches.look(list(keys), partial(self._one, keys), partial(self._some, keys))
         return found + [replace(each, asked=target.uri) for each in there for target in keys[each.key]]
 
-    def read(self, within: float, target: Target) -> bytes | None:
-        """The content of a small object, or None where it is absent.
+    def _begin(self, within: float) -> None:
+        """Nothing is under way, so what is given up from now on is what begins here."""
+        self._http.limit = within
+        self._aborts = self._http.aborts
+
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
+        """The content of a small object, ``most`` bytes of it at most, or None where it is absent.
 
         Raises:
-            StoreError: as `look`; or the object is too long.
+            StoreError: as `look`.
         """
-        self._http.limit = within
+        self._begin(within)
         self._uri, self._key = target.uri, target.name
-        return self._answered(partial(self._request, "get", self._content), self._judge)
+        return self._answered(partial(self._request, "get", partial(self._content, most)), self._judge)
 
-    def _content(self) -> bytes:
+    def _content(self, most: int) -> bytes:
         answer = self._client.get_object(self._bucket, self._key)
         try:
-            data = answer.read(manifests.MAX_BYTES + 1, decode_content=False)
+            return answer.read(most, decode_content=False)
         finally:
             answer.close()
-        if len(data) > manifests.MAX_BYTES:
-            raise manifests.too_long(self._uri)
-        return data
 
     def tags(self, within: float, target: Target) -> Mapping[str, str] | None:
         """The tags of one object, of its latest version unless the spec names one, or None where it is absent.
@@ -195,7 +200,7 @@ class S3Store:
         Raises:
             StoreError: as `look`; or only the tags are refused.
         """
-        self._http.limit = within
+        self._begin(within)
         self._uri, self._key = target.uri, target.name
         return self._answered(partial(self._request, "tags", self._tags), self._judge_tags)
 
@@ -223,7 +228,7 @@ class S3Store:
         Raises:
             StoreError: as `look`.
         """
-        self._http.limit = within
+        self._begin(within)
         self._uri, self._key = target.uri, target.name
         self._answered(partial(self._request, "put", partial(self._put, data)), self._judge_write)
 
@@ -238,24 +243,22 @@ class S3Store:
             raise StoreError(self._uri, detail, cure="grant s3:PutObject on the object", kind="forbidden")
         self._fail(code, status)
 
-    def _answered(self, ask: Callable[[], T], judge: Callable[[S3Error], None]) -> T | None:
-        """What ``ask`` returns; asked again in the region that the server names; None where it is absent."""
+    def _answered(self, ask: Callable[[], T], judge: Callable[[S3Error], T | None]) -> T | None:
+        """What ``ask`` returns; asked again in the region that the server names; what ``judge`` makes of an error."""
         try:
             return ask()
         except S3Error as error:
             if not self._moved(error):
-                judge(error)
-                return None
+                return judge(error)
         try:
             return ask()
         except S3Error as error:
-            judge(error)
-            return None
+            return judge(error)
 
     def _one(self, keys: Mapping[str, Sequence[Target]], key: str) -> Found | None:
         """The object ``key``, by a HEAD."""
         self._uri, self._key = keys[key][0].uri, key
-        return self._patiently(lambda: self._answered(self._head, self._judge), len(keys))
+        return self._patiently(lambda: self._answered(self._head, self._judge_head), len(keys))
 
     def _patiently(self, ask: Callable[[], T], number: int) -> T:
         """What ``ask`` returns; asked again where one of ``number`` requests fails that may well succeed the next time.
@@ -291,14 +294,20 @@ class S3Store:
         return [each for each in told if each], len(page) == PAGE
 
     def _matching(self, target: Target, pattern: Pattern) -> Sequence[Found]:
-        """Those that match, page by page: of a million objects only those are kept."""
+        """Those that match, page by page: of a million objects only those are kept.
+
+        Not the empty ``folder/`` that consoles make, unless the pattern asks for it by its slash: it is no data, and on
+        other clouds no object.
+        """
         self._uri = target.uri
+        with_folders = target.uri.endswith("/")
         found: list[Found] = []
         last: str | None = None
         while len(found) <= MOST_MATCHES:
             page = self._answered(partial(self._page, target.name, last), self._judge_listing) or []
             matching = (self._listed(each) for each in page if pattern.matches(each.object_name or ""))
-            found += (replace(each, asked=target.uri) for each in matching)
+            wanted = (each for each in matching if each.size or with_folders or not each.key.endswith("/"))
+            found += (replace(_nameable(each), asked=target.uri) for each in wanted)
             if len(page) < PAGE:
                 break
             last = page[-1].object_name
@@ -368,6 +377,18 @@ class S3Store:
         region = error.response.headers.get("x-amz-bucket-region") or ""
         return region if error.response.status in _REDIRECTS and region != self._region else ""
 
+    def _judge_head(self, error: S3Error) -> Found | None:
+        """A delete marker, or None if the answer means absent."""
+        if not _is_delete_marker(error):
+            self._judge(error)
+            return None
+        self._accepted = True
+        error.__traceback__ = None  # as there
+        which = "the version" if self._version_id else "its latest version"
+        return Found(
+            bucket=self._bucket, key=self._key, size=0, unreadable=f"{which} is a delete marker", is_deleted=True
+        )
+
     def _judge(self, error: S3Error) -> None:
         """Return if the answer to HEAD means absent. It has no body: the cause may need a GET to be known."""
         status = error.response.status
@@ -403,6 +424,7 @@ class S3Store:
         return ""
 
     def _request(self, operation: str, send: Callable[[], T]) -> T:
+        self._check_given_up()
         outcome, repeats = "error", self._http.repeats
         try:
             answer = send()
@@ -413,8 +435,7 @@ class S3Store:
             outcome = ""  # no credentials, so nothing was sent
             raise
         except S3Error as error:
-            code = _code_told(error) or error.code
-            outcome = "absent" if code in _ABSENT else "other_region" if self._region_named(error) else "error"
+            outcome = self._outcome(error)
             self.answers += 1
             raise
         except ServerError as error:
@@ -432,6 +453,17 @@ class S3Store:
         finally:
             for each in filter(None, ["error"] * (self._http.repeats - repeats) + [outcome]):
                 self._on_request(operation, each)
+
+    def _check_given_up(self) -> None:
+        """A look can need many requests, and be given up between two of them."""
+        if self._http.aborts != self._aborts:
+            raise self._error("timeout", "given up")
+
+    def _outcome(self, error: S3Error) -> str:
+        code = _code_told(error) or error.code
+        if code in _ABSENT or _is_delete_marker(error):
+            return "absent"
+        return "other_region" if self._region_named(error) else "error"
 
     def _fail(self, code: str, status: int) -> NoReturn:
         self._refused |= code in _KIND_OF_CODE
@@ -492,6 +524,15 @@ class S3Store:
         return StoreError(self._uri, f"{cause} ({self._endpoint}: {one_line(seen, 300)})", cure=cure, kind=kind)
 
 
+def _nameable(found: Found) -> Found:
+    """``found``; of a key that S3 may have, and no path can name, with the reason why nobody can read it."""
+    try:
+        parse(f"s3://{found.bucket}/{found.key}")
+    except InvalidArgument as error:
+        return replace(found, unreadable=error.detail)
+    return found
+
+
 def _archived(headers: Mapping[str, str]) -> str:
     """Why the content cannot be read although the object is there; empty where it can."""
     storage_class = headers.get("x-amz-storage-class", "")
@@ -518,6 +559,12 @@ def _sha256(headers: Mapping[str, str]) -> str:
 def _code_told(error: S3Error) -> str:
     """The error code in the header by which MinIO tells it with a HEAD, too; empty where there is none."""
     return error.response.headers.get("x-minio-error-code") or ""
+
+
+def _is_delete_marker(error: S3Error) -> bool:
+    """Whether the answer is 404 since the latest version is a delete marker, or 405 since the one asked for is."""
+    headers = error.response.headers
+    return error.response.status in _MARKED and headers.get("x-amz-delete-marker", "").lower() == "true"
 
 
 def _http_client(spec: WatchSpec, endpoint: str) -> Http:

@@ -11,7 +11,7 @@ from urllib3 import exceptions as http_errors
 from objectstore_watcher.cloud_uris import WebLocation
 from objectstore_watcher.contract import MAX_TEXT, WatchSpec
 from objectstore_watcher.errors import StoreError, one_line
-from objectstore_watcher.stores import Found, OnRequest
+from objectstore_watcher.stores import MANIFEST, Found, OnRequest
 from objectstore_watcher.stores.causes import connection_kind, in_words
 from objectstore_watcher.stores.http import Http, ca_file
 from objectstore_watcher.targets import Target
@@ -70,7 +70,7 @@ class WebStore:
         finally:
             self._on_request("head", outcome)
 
-    def read(self, within: float, target: Target) -> bytes | None:
+    def read(self, within: float, target: Target, most: int = MANIFEST) -> bytes | None:
         """Not offered: web servers have no manifests, as the contract says."""
         raise NotImplementedError
 
