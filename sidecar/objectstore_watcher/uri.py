@@ -155,7 +155,8 @@ def parse_endpoint(endpoint: str, name: str, cloud: str = "") -> tuple[str, bool
     """
     parts = (_AZURE_ENDPOINT if cloud == AZURE else _ENDPOINT).fullmatch(endpoint)
     if parts is None:
-        shown = "" if "@" in endpoint else f"{endpoint[:100]!r} "
+        is_secret = "@" in endpoint or not set(endpoint) & set(".:/")  # or may be one
+        shown = "" if is_secret else f"{endpoint[:100]!r} "
         cure = "write http://host:port or https://host, without user or path"
         is_padded = endpoint != endpoint.strip()
         raise InvalidArgument(

@@ -68,6 +68,8 @@ def specs(draw: st.DrawFn) -> WatchSpec:
     uri = draw(hostile.uris())
     if options["absent"] or not uri.startswith("s3://"):
         chosen -= {"tags", "user_metadata"}
+    if not uri.startswith("s3://"):
+        chosen -= {"endpoint", "region", "ca_file"}
     if options["absent"]:
         chosen -= {"min_size", "stable_for", "newer_than"}
     return WatchSpec(uri=uri, **{name: options[name] for name in chosen})
