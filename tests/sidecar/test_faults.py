@@ -83,6 +83,12 @@ ANSWERS = [
     ("connection", Answer(200, {f"x-{number}": "y" for number in range(200)}), "got more than 100 headers"),
 ]
 
+CURES = {
+    "HTTP 400 InvalidToken": "correct the session token, or remove it",
+    "HTTP 400 KeyTooLongError": "correct the key 'key'",
+}
+"""Of answers that tell more than their row."""
+
 
 @pytest.mark.parametrize(
     ("answer", "seen"),
@@ -91,7 +97,7 @@ ANSWERS = [
 def test_an_answer_is_dealt_with_as_its_row_says(row: Row, wait: Wait, answer: Answer, seen: str) -> None:
     with FakeS3(answer) as server:
         account = at_fake(server, wait)
-        row.is_shown_by(account, seen)
+        row.is_shown_by(account, seen, cure=CURES.get(seen, ""))
         told = str(account.main) if account.failed else seen
         assert "hunter2" not in told
         assert account.failed is None or server.endpoint in told
@@ -177,7 +183,7 @@ def test_credentials_of_a_file_are_waited_for_while_they_are_renewed(
 @shows("invalid_argument", FAKE)
 def test_what_cannot_be_used_is_told_before_anything_is_asked(row: Row, wait: Wait) -> None:
     with FakeS3(found()) as server:
-        account = at_fake(server, wait, region="no region")
-    account.subject = "--region"
-    row.is_shown_by(account, cause="no region", cure="correct --endpoint (endpoint), --region (region) or the bucket")
+        account = at_fake(server, wait, ca_file="/no/such/file")
+    account.subject = "--ca-file"
+    row.is_shown_by(account, cause="/no/such/file", cure="give a readable PEM file")
     assert server.requests == []

@@ -169,7 +169,7 @@ def test_wrong_credentials_are_told(row: Row, wait: Wait, bucket: str, env: Patc
 @shows("credentials_invalid", MINIO)
 def test_a_wrong_session_token_is_told(row: Row, wait: Wait, bucket: str, env: Patch) -> None:
     env.setenv("FLYTE_AWS_SESSION_TOKEN", "hunter2")
-    row.is_shown_by(wait(f"s3://{bucket}/key"), "HTTP 403 InvalidTokenId")
+    row.is_shown_by(wait(f"s3://{bucket}/key"), "HTTP 403 InvalidTokenId", cure="correct the session token")
 
 
 @shows("credentials_renewing", MINIO)
@@ -200,7 +200,7 @@ def test_a_clock_that_is_wrong_is_told(row: Row, wait: Wait, bucket: str, env: P
 @shows("invalid_argument", MINIO)
 @pytest.mark.parametrize("key", ["a//b", "a" * 256])
 def test_a_key_that_the_server_cannot_store_is_told(row: Row, wait: Wait, bucket: str, key: str) -> None:
-    row.is_shown_by(wait(f"s3://{bucket}/{key}"), "HTTP 400 XMinioInvalidObjectName")
+    row.is_shown_by(wait(f"s3://{bucket}/{key}"), "HTTP 400 XMinioInvalidObjectName", cure="correct the key '")
 
 
 @shows("manifest_invalid", MINIO)
@@ -208,10 +208,13 @@ def test_a_manifest_that_lists_nothing_known_ends_the_wait(
     row: Row, wait: Wait, minio: MinioServer, bucket: str
 ) -> None:
     minio.put(bucket, "manifest", b"[]")
-    row.is_shown_by(wait(f"s3://{bucket}/manifest", match="manifest"), cause="the manifest lists 0 objects")
+    account = wait(f"s3://{bucket}/manifest", match="manifest")
+    row.is_shown_by(account, cause="the manifest lists 0 objects", cure="let it list what is to be waited for")
 
 
 @shows("invalid_argument", MINIO)
 def test_a_version_that_is_none_is_told(row: Row, wait: Wait, minio: MinioServer, bucket: str) -> None:
     minio.put(bucket, "key")
-    row.is_shown_by(wait(f"s3://{bucket}/key", version_id="bogus"), "HTTP 400 InvalidArgument")
+    row.is_shown_by(
+        wait(f"s3://{bucket}/key", version_id="bogus"), "HTTP 400 InvalidArgument", cure="correct --version-id"
+    )

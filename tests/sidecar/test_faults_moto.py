@@ -227,4 +227,5 @@ def test_a_manifest_that_lists_nothing_known_ends_the_wait(
     row: Row, wait: Wait, moto: MotoServer, moto_bucket: str
 ) -> None:
     moto.put(moto_bucket, "manifest", b"[]")
-    row.is_shown_by(wait(f"s3://{moto_bucket}/manifest", match="manifest"), cause="the manifest lists 0 objects")
+    account = wait(f"s3://{moto_bucket}/manifest", match="manifest")
+    row.is_shown_by(account, cause="the manifest lists 0 objects", cure="let it list what is to be waited for")

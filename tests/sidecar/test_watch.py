@@ -178,7 +178,7 @@ def test_after_the_deadline_one_look_decides(tmp_path: Path, exists: bool) -> No
         (tmp_path / "file").touch()
         assert wait(request, time).polls == 1
     else:
-        with pytest.raises(DeadlineExceeded, match="in 1 looks"):
+        with pytest.raises(DeadlineExceeded, match="in 1 look;"):
             wait(request, time)
     assert time.pauses == []
 
@@ -303,8 +303,8 @@ def test_a_bucket_that_was_never_made_is_told_at_the_deadline() -> None:
 
 def test_an_argument_that_the_store_refuses_ends_the_wait_before_the_first_request() -> None:
     time, diary = VirtualTime(), Diary()
-    with FakeS3(found()) as server, pytest.raises(InvalidArgument, match=r"--region \(region\)") as refused:
-        wait(time.request(URI, endpoint=server.endpoint, region="no such region"), time, diary)
+    with FakeS3(found()) as server, pytest.raises(InvalidArgument, match=r"--ca-file \(ca_file\)") as refused:
+        wait(time.request(URI, endpoint=server.endpoint, ca_file="/no/such/file"), time, diary)
     assert server.requests == []
     assert diary[-1] == GaveUp(refused.value)
 
