@@ -35,6 +35,9 @@ def test_a_person_sees_one_line_with_elapsed_time_next_look_and_path(tmp_path: P
         assert terminal.end(signal.SIGINT) == 130
     log, *live = terminal.frames()
     assert log.endswith(f" waiting for {path}")
+    told = next(each for each in live if "SIGINT" in each)
+    live = live[: live.index(told)]
+    assert told.endswith(f"{path}: told to stop by SIGINT before the wait ended")
     assert all(re.match(r"\S\s+(waiting 0:\d\d of 5:00  look \d (now|in \d+ s)  /|$)", frame) for frame in live), live
 
 
