@@ -17,7 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from objectstore_watcher import uri
 from objectstore_watcher.contract import DEFAULT_HEARTBEAT_INTERVAL, Request, WatchSpec
-from objectstore_watcher.errors import WaitError
+from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.prices import dollars
 from objectstore_watcher.stores.hints import Heard, Streamed
 from objectstore_watcher.watch import (
@@ -271,4 +271,7 @@ def _endpoint(spec: WatchSpec) -> str:
         return spec.endpoint
     from objectstore_watcher.stores import credentials  # late: it loads S3's client, which this wait needs
 
-    return credentials.endpoint()
+    try:
+        return credentials.endpoint()
+    except InvalidArgument:
+        return ""  # the store refuses it, with its variable's name

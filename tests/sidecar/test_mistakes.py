@@ -217,3 +217,10 @@ def test_json_can_come_from_the_environment(start: Start, tmp_path: Path) -> Non
     assert '"state": "failed"' in out
     out, _ = start("s3:/typo", OBJECTSTORE_WATCHER_JSON="true").process.communicate(timeout=30)
     assert '"state": "failed"' in out
+
+
+@pytest.mark.parametrize("endpoint", ["foo", "http://a:b@h", "http://127.0.0.1:1\n"])
+def test_the_command_says_which_variable_is_wrong(start: Start, endpoint: str) -> None:
+    out, told = start(URI, "--json", AWS_ENDPOINT_URL=endpoint).process.communicate(timeout=30)
+    assert "AWS_ENDPOINT_URL" in told
+    assert '"state": "failed"' in out
