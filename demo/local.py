@@ -17,13 +17,12 @@ from typing import IO
 from examples.wait_and_run import sensor
 from tests import flyte_backend
 from tests.flyte_backend import Execution
-from tests.servers import ROOT, MinioServer, eventually
+from tests.servers import ROOT, MinioServer, eventually, free_port
 
 UPLOAD_AFTER = 5.0
 """Seconds until the object is uploaded: long enough to see that something waits."""
 
 BUCKET = "demo"
-METRICS = "http://127.0.0.1:9464/metrics"
 
 
 def main() -> None:
@@ -63,7 +62,7 @@ def relay(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def as_a_pod(server: MinioServer, env: dict[str, str], folder: Path) -> None:
-    """Main and watcher as two processes, started with exactly the args of the serialized task."""
+    """Main and watcher as two processes, started with the args of the serialized task, but for the metrics' address."""
     title("2. The same sensor as its pod runs it: two processes that share a directory")
     path, markers = f"s3://{BUCKET}/orders/pod.csv", folder / "markers"
     markers.mkdir()
@@ -71,10 +70,13 @@ def as_a_pod(server: MinioServer, env: dict[str, str], folder: Path) -> None:
     flyte_backend.put_inputs(server.client(), execution, sensor, path=path)
     spec = flyte_backend.pod(sensor, "example:v1", execution, path=path)["spec"]
     watcher, main_container = spec["initContainers"][0], spec["containers"][0]
+    at = f"127.0.0.1:{free_port()}"  # in a pod, the port is the pod's own
+    args = [f"--metrics-address={at}" if arg.startswith("--metrics-address=") else arg for arg in watcher["args"]]
     with ExitStack() as stack:
-        stack.enter_context(run(["objectstore-watcher", *watcher["args"]], watcher, env, markers))
+        stack.enter_context(run(["objectstore-watcher", *args], watcher, env, markers))
         log = stack.enter_context((folder / "main.log").open("w+"))
-        main_process = stack.enter_context(run(main_container["args"], main_container, env, markers, log))
+        command = [*main_container.get("command", ()), *main_container["args"]]
+        main_process = stack.enter_context(run(command, main_container, env, markers, log))
         reached(markers / "request", main_process, log)
         say(f"main asked the watcher for {path}")
         uploader = upload(env, "orders/pod.csv", after=UPLOAD_AFTER)
@@ -88,8 +90,8 @@ def as_a_pod(server: MinioServer, env: dict[str, str], folder: Path) -> None:
         say(f"outputs.pb {time.time() - after:.2f} s after the upload ended: {result}")
         title("The marker")
         say((markers / "ready").read_text().strip())
-        title(f"The watcher's metrics ({METRICS})")
-        say(metrics())
+        title(f"The watcher's metrics (http://{at}/metrics)")
+        say(metrics(at))
 
 
 def run(
@@ -133,9 +135,9 @@ def uploaded(uploader: subprocess.Popen[str]) -> float:
     return float(told)
 
 
-def metrics() -> str:
+def metrics(at: str) -> str:
     """What Prometheus would see, without the comments and the runtime's own series."""
-    with urllib.request.urlopen(METRICS, timeout=10) as answer:  # our own process
+    with urllib.request.urlopen(f"http://{at}/metrics", timeout=10) as answer:  # our own process
         lines = answer.read().decode().splitlines()
     return "\n".join(line for line in lines if line.startswith("objectstore_watcher") and "_bucket" not in line)
 

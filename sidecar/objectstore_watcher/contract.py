@@ -912,7 +912,8 @@ def read(directory: Path, kind: type[F], name: str = "") -> F | None:
         raise MarkerError(
             str(directory / name),
             f"is not what this version writes ({error!r})",
-            cure="use the same version of the watcher image and of the sensor package",
+            cure="use the same version of the watcher image and of the sensor package;"
+            " if it is, find out who else writes there, and try again",
         ) from error
 
 

@@ -3,7 +3,8 @@
 =========================================================== =========================================================
 content                                                     what it lists
 =========================================================== =========================================================
-``part-1.csv`` on each line                                 objects beside the manifest
+``part-1.csv`` on each line                                 objects beside the manifest; a line is a name as it stands,
+                                                            with its spaces, and none is a comment
 ``s3://bucket/key`` on each line                            objects wherever they are
 ``["part-1.csv", "s3://bucket/key"]``                       both, as JSON
 ``{"entries": [{"url": "s3://bucket/key"}]}``               the same, as Amazon Redshift reads and writes it, but all
