@@ -6,7 +6,7 @@ import os
 
 from objectstore_watcher.cloud_uris import WebLocation
 from objectstore_watcher.contract import WatchSpec
-from objectstore_watcher.uri import FileLocation, parse, pattern_of
+from objectstore_watcher.uri import FileLocation, Location, pattern_of
 
 _PATTERNS = "*?["
 """Characters that patterns are made of, and that keys seldom have."""
@@ -14,11 +14,11 @@ _PATTERNS = "*?["
 
 def advice(spec: WatchSpec) -> str:
     """One line about the first path that may have been meant otherwise; empty where none is."""
-    return next(filter(None, (_advice(uri, spec) for uri in spec.uris)), "")
+    return next(filter(None, (_advice(location, spec) for location in spec.locations)), "")
 
 
-def _advice(uri: str, spec: WatchSpec) -> str:
-    location = parse(uri)
+def _advice(location: Location, spec: WatchSpec) -> str:
+    uri = location.uri
     if isinstance(location, FileLocation) and _looks_like_a_bucket(uri):
         return f"{uri!r} is taken for a file of this machine: for an object, write s3://{uri}"
     is_exact = spec.match == "exact" and not isinstance(location, WebLocation)

@@ -35,7 +35,6 @@ from objectstore_watcher.durations import seconds, seconds_or_0
 from objectstore_watcher.errors import InvalidArgument, WaitError, one_line
 from objectstore_watcher.exits import EXITS, Exit, Parser, code_of
 from objectstore_watcher.uri import FileLocation
-from objectstore_watcher.uri import parse as parse_path
 
 if TYPE_CHECKING:
     from objectstore_watcher.metrics import Metrics
@@ -219,7 +218,7 @@ def _spec(values: dict[str, Any], flags: dict[str, Any], is_sidecar: bool) -> Wa
         if "timeout" in values and "poll_interval" not in values:
             values["poll_interval"] = default_poll_interval(seconds(values["timeout"], title("timeout")))
         spec = WatchSpec(**values)
-        if isinstance(parse_path(spec.uris[0]), FileLocation):  # a sensor's are for its paths elsewhere
+        if isinstance(spec.location, FileLocation):  # a sensor's are for its paths elsewhere
             for name in _OF_SERVERS.intersection(flags):
                 raise InvalidArgument(flag(name), "means nothing here: the path is a file", cure="leave it out")
         return spec

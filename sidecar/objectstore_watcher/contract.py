@@ -257,8 +257,7 @@ class WatchSpec:
             InvalidArgument: a field cannot be right; the message names its flag.
         """
         object.__setattr__(self, "uri", _paths(self.uri))
-        is_pattern = self.match == "glob"
-        locations = [paths.parse(path, is_pattern=is_pattern) for path in self.uris]
+        locations = self.locations
         self._normalize()
         for option in options():
             if isinstance(option.default, str):
@@ -371,9 +370,17 @@ class WatchSpec:
                 ) from None
 
     @property
+    def locations(self) -> Sequence[paths.Location]:
+        """Where the paths point to."""
+        return [self._located(uri) for uri in self.uris]
+
+    @property
     def location(self) -> paths.Location:
-        """Where the first path points to: all are in one kind of store."""
-        return paths.parse(self.uris[0], is_pattern=self.match == "glob")
+        """Where the first of them points to: all are in one kind of store."""
+        return self._located(self.uris[0])
+
+    def _located(self, uri: str) -> paths.Location:
+        return paths.parse(uri, is_pattern=self.match == "glob")
 
     @property
     def uris(self) -> tuple[str, ...]:

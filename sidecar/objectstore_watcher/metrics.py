@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from objectstore_watcher import uri
 from objectstore_watcher.contract import DEFAULT_HEARTBEAT_INTERVAL, Request, WatchSpec
 from objectstore_watcher.errors import InvalidArgument, WaitError
 from objectstore_watcher.prices import dollars
 from objectstore_watcher.stores.hints import Heard, Streamed
+from objectstore_watcher.uri import ObjectLocation
 from objectstore_watcher.watch import (
     Beat,
     Event,
@@ -267,7 +267,7 @@ def target_hash(spec: WatchSpec) -> int:
 
 def _endpoint(spec: WatchSpec) -> str:
     """Where the paths are: each tenant may have a MinIO, and a bucket of the same name in it."""
-    if spec.endpoint or not isinstance(uri.parse(spec.uris[0]), uri.ObjectLocation):
+    if spec.endpoint or not isinstance(spec.location, ObjectLocation):
         return spec.endpoint
     from objectstore_watcher.stores import credentials  # late: it loads S3's client, which this wait needs
 

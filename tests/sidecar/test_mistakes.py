@@ -219,6 +219,12 @@ def test_json_can_come_from_the_environment(start: Start, tmp_path: Path) -> Non
     assert '"state": "failed"' in out
 
 
+def test_the_command_takes_a_pattern_that_is_longer_than_a_key(minio: MinioServer, bucket: str, start: Start) -> None:
+    minio.put(bucket, "a" * 200)
+    code, told = start(f"s3://{bucket}/{'[aaaaaa]' * 200}", "--match=glob", "--timeout=5s", **minio.flyte_env()).end()
+    assert code == Exit.READY, told
+
+
 @pytest.mark.parametrize("endpoint", ["foo", "http://a:b@h", "http://127.0.0.1:1\n"])
 def test_the_command_says_which_variable_is_wrong(start: Start, endpoint: str) -> None:
     out, told = start(URI, "--json", AWS_ENDPOINT_URL=endpoint).process.communicate(timeout=30)
