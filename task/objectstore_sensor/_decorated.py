@@ -95,10 +95,8 @@ class ObjectStoreWaitTask(WatchedTask, AsyncPythonFunctionTask[ObjectStoreWait])
 
     def execute(self, **kwargs: Any) -> Any:  # noqa: ANN401
         """Wait for the object, then run the function."""
-        inputs = {
-            **self.python_interface.default_inputs_as_kwargs,
-            **kwargs,
-        }  # flytekit leaves defaults to the function
+        # flytekit leaves defaults to the function.
+        inputs = {**self.python_interface.default_inputs_as_kwargs, **kwargs}
         given = _arguments.given_path(self._wait.input, inputs)
         path = [_path(each) for each in given] if isinstance(given, list) else _path(given)
         self._wait_for(path, inputs)

@@ -18,9 +18,16 @@ AUTO, FLYTEKIT, LEAN = MAINS = ("auto", "flytekit", "lean")
 COMMAND = "objectstore-watcher-main"
 """On the PATH of the watcher's image."""
 
-
 ANNOTATION = "objectstore-sensor/main"
 """Of the pod: why ``main="auto"`` is flytekit's there."""
+
+OF_IMAGE = ("image", "lifecycle", "liveness_probe", "readiness_probe", "startup_probe", "volume_mounts", "env_from")
+"""Parts of a template's primary container that are there for what is in its image."""
+
+HOOKS = ("execute", "pre_execute", "post_execute", "dispatch_execute")
+"""Methods of a task, which only flytekit's main calls."""
+
+MAPPED = "a map_task's element is known to flytekit alone"
 
 
 def check(main: object) -> None:
@@ -31,14 +38,6 @@ def check(main: object) -> None:
     """
     if main not in MAINS:
         raise InvalidArgument("main", f"{main!r} is unknown", cure=f"use {', '.join(MAINS[:-1])} or {MAINS[-1]}")
-
-
-OF_IMAGE = ("image", "lifecycle", "liveness_probe", "readiness_probe", "startup_probe", "volume_mounts", "env_from")
-"""Parts of a template's primary container that are there for what is in its image."""
-
-
-HOOKS = ("execute", "pre_execute", "post_execute", "dispatch_execute")
-"""Methods of a task, which only flytekit's main calls."""
 
 
 def obstacle(sensor: type[Any], when: object, options: Mapping[str, Any], template: PodTemplate | None) -> str:
@@ -58,20 +57,22 @@ def obstacle(sensor: type[Any], when: object, options: Mapping[str, Any], templa
     for name in ("container_image", "task_resolver", "deck_fields"):
         if options.get(name) is not None:
             return f"{name}= is for flytekit's main alone"
-    containers = template.pod_spec.containers or [] if template else []
-    primary = next((each for each in containers if each.name == template.primary_container_name), None)  # type: ignore[union-attr]
+    primary = primary_of(template) if template else None
     for part in OF_IMAGE:
         if getattr(primary, part, None):
             return f"the pod template's primary container has {part}"
     return ""
 
 
+def primary_of(template: PodTemplate) -> Any:  # noqa: ANN401  # a V1Container, which is not loaded for this
+    """What ``template`` says of the primary container; None where it says nothing."""
+    named = (each for each in template.pod_spec.containers or [] if each.name == template.primary_container_name)
+    return next(named, None)
+
+
 def is_mapped(command: Sequence[str]) -> bool:
     """Whether flytekit's ``command`` runs an element of a map_task: which one, only flytekit knows."""
     return "pyflyte-map-execute" in command
-
-
-MAPPED = "a map_task's element is known to flytekit alone"
 
 
 def refused(obstacle: str) -> InvalidArgument:

@@ -31,7 +31,7 @@ from kubernetes.client import (
 from objectstore_watcher.contract import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ENV_PREFIX
 from objectstore_watcher.errors import InvalidArgument
 
-from objectstore_sensor._lean import COMMAND
+from objectstore_sensor._lean import COMMAND, primary_of
 
 WATCHER = "objectstore-watcher"
 """Name of the container, the volume and the image."""
@@ -114,7 +114,8 @@ def run_lean_main(spec: dict[str, Any], arguments: list[str], user: int | None, 
     main |= {"image": watcher["image"], "command": [COMMAND], "args": arguments}
     if not any((main.get("resources") or {}).values()):
         main["resources"] = deepcopy(watcher["resources"])
-    if not (own and _primary(own).security_context):
+    told = primary_of(own) if own else None
+    if not (told and told.security_context):
         main["securityContext"] = deepcopy(watcher["securityContext"]) | ({"runAsUser": user} if user else {})
 
 
@@ -181,8 +182,7 @@ def _refused(detail: str, cure: str) -> InvalidArgument:
 def _primary(pod: PodTemplate) -> V1Container:
     """The primary container, made where the template has none, and put first."""
     spec: V1PodSpec = pod.pod_spec
-    named = [c for c in spec.containers or [] if c.name == pod.primary_container_name]
-    primary = named[0] if named else V1Container(name=pod.primary_container_name)
+    primary: V1Container = primary_of(pod) or V1Container(name=pod.primary_container_name)
     spec.containers = [primary, *(c for c in spec.containers or [] if c is not primary)]
     return primary
 

@@ -156,14 +156,8 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
         _arguments.check_options(options, WaitForObjectStoreFile)
         self._check_number(require)
         _output.check(output, absent=absent, is_manifest=match == "manifest" and not self._IS_LIST)
-        _arguments.check_type("pod_template", pod_template, PodTemplate)
-        self._obstacle = _lean.obstacle(type(self), when, options, pod_template)
-        if main == LEAN and self._obstacle:
-            raise _lean.refused(self._obstacle)
         self._output = output
         self._given_name = name
-        # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
-        options.setdefault("deck_fields", ())
         super().__init__(
             wait=ObjectStoreWait(
                 poll_interval=poll_interval,
@@ -204,8 +198,12 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
             interface=self._interface(output, newer_than),
             metadata=_metadata.own_copy(metadata),
             pod_template=pod_template,
-            **options,
+            # flytekit's own tabs of inputs and outputs would run what a path says as HTML; that of the wait shows both.
+            **{"deck_fields": (), **options},
         )
+        self._obstacle = _lean.obstacle(type(self), when, options, pod_template)
+        if main == LEAN and self._obstacle:
+            raise _lean.refused(self._obstacle)
 
     @property
     def name(self) -> str:

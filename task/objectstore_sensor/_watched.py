@@ -13,7 +13,7 @@ from flytekit.core.python_auto_container import PythonAutoContainerTask
 from flytekit.models.task import K8sPod
 from objectstore_watcher.contract import Failed, Ready, WatchSpec
 
-from objectstore_sensor import _metadata, _when
+from objectstore_sensor import _arguments, _metadata, _when
 from objectstore_sensor._config import ObjectStoreWait
 from objectstore_sensor._wait import wait_for
 
@@ -32,6 +32,7 @@ class WatchedTask(PythonAutoContainerTask[Any]):
         self._wait = wait
         self._own_template: PodTemplate | None = None
         self._pod_template: PodTemplate | None = None
+        _arguments.check_type("pod_template", rest.get("pod_template"), PodTemplate)
         _warn_if_cut_off(wait.spec(metadata).timeout, metadata)
         super().__init__(metadata=metadata, **rest)
 
@@ -39,16 +40,18 @@ class WatchedTask(PythonAutoContainerTask[Any]):
     def pod_template(self) -> PodTemplate:
         """The pod; built when first asked for: kubernetes' models double flytekit's start and main's memory."""
         if self._pod_template is None:
-            from objectstore_sensor import _pod
-
-            self._pod_template = _pod.with_watcher(self._own_template, **self._wait.pod_options())
+            self._pod_template = self._with_watcher()
         return self._pod_template
 
     @pod_template.setter
     def pod_template(self, own: PodTemplate | None) -> None:
-        self._own_template, self._pod_template = own, None
-        if own:
-            _ = self.pod_template  # what it cannot be is said now
+        self._own_template = own
+        self._pod_template = self._with_watcher() if own else None
+
+    def _with_watcher(self) -> PodTemplate:
+        from objectstore_sensor import _pod
+
+        return _pod.with_watcher(self._own_template, **self._wait.pod_options())
 
     def _wait_for(self, path: str | Sequence[str], inputs: Mapping[str, Any]) -> tuple[WatchSpec, Ready]:
         """Wait for ``path``; what was waited for, and what was found."""

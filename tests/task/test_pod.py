@@ -310,6 +310,17 @@ class TestTheUsersTemplate:
     def test_what_is_no_template_is_refused(self, module: Module) -> None:
         with pytest.raises(InvalidArgument, match=r"^pod_template: is a V1PodSpec; give a PodTemplate$"):
             module("sensor = WaitForObjectStoreFile(pod_template=k8s.V1PodSpec(containers=[]))")
+        with pytest.raises(InvalidArgument, match=r"^pod_template: is a V1PodSpec; give a PodTemplate$"):
+            module(
+                "@task(task_config=ObjectStoreWait(), pod_template=k8s.V1PodSpec(containers=[]))\n"
+                "def consume(path: str) -> None: ..."
+            )
+
+    def test_it_stays_as_it_was_when_a_sensor_is_registered(self, module: Module) -> None:
+        user = module("template = PodTemplate()\nsensor = WaitForObjectStoreFile(pod_template=template)")
+        before = user.template.version_hash()
+        pod_of(user.sensor)
+        assert user.template.version_hash() == before
 
     def test_flytekit_can_hash_the_template_into_a_version(self, module: Module) -> None:
         """As ``pyflyte register`` does when it is given no version."""
