@@ -39,7 +39,7 @@ from objectstore_watcher import uri as paths
 from objectstore_watcher.cloud_uris import CloudLocation, WebLocation
 from objectstore_watcher.durations import seconds, seconds_or_0
 from objectstore_watcher.errors import InvalidArgument, MarkerError, TooManyObjects, WaitError, rebuild
-from objectstore_watcher.history import History
+from objectstore_watcher.history import NOTHING, History
 from objectstore_watcher.pairs import Pairs, pairs
 from objectstore_watcher.patterns import Pattern
 from objectstore_watcher.payloads import known
@@ -272,7 +272,7 @@ class WatchSpec:
             if getattr(self, name):
                 self._check_detail(name, locations)
         self._check_durations()
-        self._check_flag_is_another()
+        self._check_flag_is_another(locations)
         self._check_server(locations[0])
 
     def _check_durations(self) -> None:
@@ -342,10 +342,10 @@ class WatchSpec:
         except InvalidArgument as error:
             raise InvalidArgument(title("flag"), f"{self.flag!r}: {error.detail}", cure=error.cure) from None
 
-    def _check_flag_is_another(self) -> None:
+    def _check_flag_is_another(self, locations: Sequence[paths.Location]) -> None:
         """Refuse a path that is also the flag: nothing counts that only says that others are complete."""
-        beside = {uri[: uri.rfind("/") + 1] + self.flag for uri in self.uris} if self.flag else set()
-        both = sorted({self.flag, *beside}.intersection(self.uris))
+        flags = {paths.beside(each, paths.pattern_of(each), self.flag) for each in locations if self.flag}
+        both = sorted(flags.intersection(self.uris))
         if both and self.match != "manifest":
             raise InvalidArgument(title("flag"), f"{both[0]!r} is the path itself", cure="leave one of them out")
 
@@ -861,7 +861,7 @@ class Verdict:
 
 
 if TYPE_CHECKING:
-    File = Request | Ready | Failed | Verdict
+    File = Request | Ready | Failed | Verdict | History
     F = TypeVar("F", Request, Ready, Failed, Verdict, History)
 
 
@@ -872,8 +872,8 @@ def encoded(content: File) -> bytes:
         TooManyObjects: it would be longer than `MAX_FILE_BYTES`.
     """
     data = json.dumps({"version": VERSION, **asdict(content)}, indent=1).encode() + b"\n"
-    if len(data) > MAX_FILE_BYTES and isinstance(content, Ready | Failed) and content.history != History():
-        return encoded(replace(content, history=History()))
+    if len(data) > MAX_FILE_BYTES and isinstance(content, Ready | Failed) and content.history != NOTHING:
+        return encoded(replace(content, history=NOTHING))
     if len(data) > MAX_FILE_BYTES:
         name = content.spec.name if isinstance(content, Request) else getattr(content, "uri", "")
         raise TooManyObjects(name, f"{content.NAME!r} would have {len(data)} of at most {MAX_FILE_BYTES} bytes")
@@ -1028,8 +1028,7 @@ def beat(directory: Path) -> None:
 
 def tell_progress(directory: Path, history: History) -> None:
     """Publish what has happened so far, where that can be: nothing depends on it."""
-    data = json.dumps({"version": VERSION, **asdict(history)}, indent=1).encode() + b"\n"
-    markers.replace(directory, History.NAME, data)
+    markers.replace(directory, History.NAME, encoded(history))
 
 
 def end_progress(directory: Path) -> None:
@@ -1040,8 +1039,8 @@ def end_progress(directory: Path) -> None:
 def progress(directory: Path) -> History:
     """What has happened so far; nothing where that cannot be known."""
     with suppress(MarkerError):
-        return read(directory, History) or History()
-    return History()
+        return read(directory, History) or NOTHING
+    return NOTHING
 
 
 def last_heartbeat(directory: Path) -> int:

@@ -13,7 +13,7 @@ from objectstore_watcher.contract import Failed, Matched, Ready, WatchSpec, opti
 from objectstore_watcher.deck_strip import strip
 from objectstore_watcher.deck_style import COLOURS, STYLE
 from objectstore_watcher.errors import one_line
-from objectstore_watcher.history import Entry, History
+from objectstore_watcher.history import NOTHING, Entry
 from objectstore_watcher.prices import cost
 from objectstore_watcher.words import dollars, duration, size
 
@@ -110,7 +110,7 @@ def _facts(answer: Ready | Failed, attempt: int) -> str:
         if history.lag is not None:
             told.append(("Detection lag", duration(history.lag), "since last modified"))
     cells = (f"<div><dt>{name}</dt><dd>{value}{_small(note)}</dd></div>" for name, value, note in told)
-    return f'<dl class="osw-facts">{"".join(cells)}</dl>' if history != History() else ""
+    return f'<dl class="osw-facts">{"".join(cells)}</dl>' if history != NOTHING else ""
 
 
 def _small(note: str) -> str:

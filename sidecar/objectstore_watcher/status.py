@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from objectstore_watcher import contract, narrative
+from objectstore_watcher import contract, mains, narrative
 from objectstore_watcher.contract import Failed, Ready, Request
 from objectstore_watcher.errors import MarkerError, WaitError, one_line
 from objectstore_watcher.exits import Exit, Parser, code_of
@@ -78,7 +78,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _directory(argv: Sequence[str]) -> Path:
-    default = os.environ.get(contract.DIRECTORY_VARIABLE) or contract.DEFAULT_DIRECTORY
+    default = str(mains.marker_directory())
     states = "".join(f"\n  {state:8}  {meaning}" for state, meaning in STATES.items())
     parser = Parser(
         prog="objectstore-watcher status",

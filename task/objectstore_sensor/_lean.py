@@ -81,12 +81,11 @@ def refused(obstacle: str) -> InvalidArgument:
 
 
 def arguments(
-    name: str, spec: WatchSpec, newer_than: object, *, path: str, is_list: bool, output: type[Any], deck: bool
+    spec: WatchSpec, newer_than: object, *, path: str, is_list: bool, output: type[Any], deck: bool
 ) -> list[str]:
     """The arguments of the main container, with Flyte's own variables for where inputs and outputs are.
 
     Args:
-        name: the task's.
         spec: the options of the wait; its path is not the task's.
         newer_than: as the sensor was given it.
         path: name of the input.
@@ -97,7 +96,6 @@ def arguments(
     moment = newer_than if isinstance(newer_than, FromInput) else None
     is_file = issubclass(output, FlyteFile)
     task = LeanTask(
-        name=name,
         input=path,
         is_list=is_list,
         spec=told_of(spec),

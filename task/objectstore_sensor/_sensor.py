@@ -259,7 +259,6 @@ class WaitForObjectStoreFile(WatchedTask, PythonInstanceTask[None]):
 
     def _lean_arguments(self) -> list[str]:
         return _lean.arguments(
-            self.name,
             self._wait.spec(self.metadata),
             self._wait.newer_than,
             path=self._PATH,

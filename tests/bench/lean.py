@@ -47,9 +47,7 @@ class LeanMain:
         inputs.literals["path"].scalar.primitive.string_value = uri
         data = inputs.SerializeToString()
         lab.minio.client().put_object(lab.bucket, f"{self.directory.name}/inputs.pb", io.BytesIO(data), len(data))
-        task = LeanTask(
-            name="bench", input="path", is_list=False, spec={"poll_interval": POLL_INTERVAL, "detection": "poll"}
-        )
+        task = LeanTask(input="path", is_list=False, spec={"poll_interval": POLL_INTERVAL, "detection": "poll"})
         self._process = subprocess.Popen(
             [COMMAND, f"--task={task.encoded()}", f"--inputs=s3://{prefix}/inputs.pb", f"--outputs=s3://{prefix}"],
             env={**os.environ, **lab.minio.flyte_env(), DIRECTORY_VARIABLE: str(self.directory)},

@@ -91,7 +91,6 @@ def test_neither_flyte_nor_the_kubelet_can_replace_anything_in_an_option(module:
 
 def test_the_task_is_told_whole() -> None:
     task = LeanTask(
-        name="n",
         input="paths",
         is_list=True,
         spec={"match": "glob"},

@@ -54,7 +54,7 @@ def of_flytekit(kind: type, **given: Literal) -> tuple[Any, Any]:
 
 
 def of_lean(kind: type, **given: Literal) -> tuple[Any, Any]:
-    task = LeanTask(name="n", input="path", is_list=kind is not str, moment="at" if "at" in given else "")
+    task = LeanTask(input="path", is_list=kind is not str, moment="at" if "at" in given else "")
     found = literals.inputs(task, LiteralMap(literals=given).SerializeToString(), pytest.fail)
     return found.path, found.moment
 

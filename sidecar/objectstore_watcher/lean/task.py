@@ -19,27 +19,22 @@ if TYPE_CHECKING:
 VERSION = 1
 """Of the argument; another is refused."""
 
-OUTPUTS = ("str", "file", "object")
-"""What a path becomes: text, a blob, or a `MatchedObject` of the sensor package."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LeanTask:
     """A sensor, as far as its pod must know it.
 
     Attributes:
-        name: the task's, for logs.
         input: name of the input that holds the path, and of the output.
         is_list: it holds a list of them.
         spec: the fields of the `WatchSpec` but the path, as far as they are not the defaults.
         moment: name of the input that says what ``newer_than`` is; empty: none does.
         minus: so many seconds before it.
-        output: one of `OUTPUTS`.
+        output: what a path becomes: ``str``; ``file``, a blob; or ``object``, a `MatchedObject` of the sensor package.
         format: of a blob, such as ``csv``; empty: any.
         deck: Flyte's console is to show the wait.
     """
 
-    name: str
     input: str
     is_list: bool
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -91,5 +86,6 @@ class LeanTask:
 
 def told_of(spec: WatchSpec) -> dict[str, Any]:
     """The fields of ``spec`` for `LeanTask.spec`."""
-    given = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name != "uri"}
-    return {f.name: given[f.name] for f in fields(spec) if f.name in given and given[f.name] != f.default}
+    return {
+        f.name: getattr(spec, f.name) for f in fields(spec) if f.name != "uri" and getattr(spec, f.name) != f.default
+    }
