@@ -181,7 +181,9 @@ def test_the_advice_is_in_the_log_and_in_the_error_at_the_deadline(
     minio: MinioServer, bucket: str, start: Start
 ) -> None:
     # Room for a first look on a busy machine: one that is cut short ends in another error.
-    code, told = start(f"s3://{bucket}/*.csv", "--timeout=3", "--poll-interval=3", **minio.flyte_env()).end()
+    code, told = start(
+        f"s3://{bucket}/*.csv", "--timeout=3", "--poll-interval=3", "--detection=poll", **minio.flyte_env()
+    ).end()
     assert code == Exit.DEADLINE
     assert told.count("is taken as it stands: for a pattern, add --match=glob") == 2
     assert "in 2 looks; " in told or "in 3 looks; " in told

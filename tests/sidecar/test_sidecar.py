@@ -135,6 +135,8 @@ def test_what_main_asks_is_what_is_waited_for_byte_for_byte(
     minio.put(bucket, key)
     ready = waiting.wait(marker_directory, 10, until=math.inf)
     assert [each.uri for each in ready.objects] == [ready.uri] == [f"s3://{bucket}/{key}"]
+    # Main has its answer before the watcher has tidied up.
+    eventually(lambda: not list(marker_directory.glob(".*")), "no file is being written")
     shown = "".join(path.read_text() for path in marker_directory.iterdir()) + get(f"{url}/metrics")[1]
     assert minio.SECRET_KEY not in shown + terminate(watcher)[1]
 
